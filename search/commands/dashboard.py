@@ -68,7 +68,7 @@ def serve_dashboard(run: "RunDirectory", port: int, notify: Callable[[str], None
         raise UserError(f"{run.folder} has no trial yet; simstead status {run.folder} shows it")
     with TemporaryDirectory(prefix="simstead-") as folder:
         study = StudyCopy(run.journal, Path(folder) / run.journal.name)
-        with _server(ReadOnly(wsgi(study.storage), study), port) as server:
+        with _server(ReadOnly(wsgi(study.open()), study), port) as server:
             notify(f"dashboard: http://{LOOPBACK}:{server.server_port}  (Ctrl-C ends it)")
             # In a thread of its own: during a request the server would swallow Ctrl-C.
             serving = Thread(target=server.serve_forever, daemon=True)

@@ -1,14 +1,20 @@
 """A copy of a run's study, which others may open: the journal has one writer, the driver."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+OBJECTIVES = ("log10 of the error", "log10 of the relative time", "log10 of the memory")
+"""Names of the objectives, of which the last one may be missing; see `objective_values`."""
 
 READING_METHODS = ("GET", "HEAD")
 """Methods of HTTP that change nothing."""
@@ -34,10 +40,15 @@ class StudyCopy:
             whole = journal.read().rpartition(b"\n")
             self._copied += copy.write(whole[0] + whole[1])
 
-    @property
-    def storage(self) -> JournalStorage:
-        """Optuna's storage of the copy."""
-        return JournalStorage(JournalFileBackend(str(self._path)))
+    def open(self) -> JournalStorage:
+        """Return Optuna's storage of the copy, in which the objectives have names."""
+        storage = JournalStorage(JournalFileBackend(str(self._path)))
+        (frozen,) = storage.get_all_studies()
+        study = optuna.load_study(study_name=frozen.study_name, storage=storage)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(OBJECTIVES[: len(study.directions)]))
+        return storage
 
 
 class ReadOnly:
