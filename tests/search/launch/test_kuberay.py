@@ -23,7 +23,13 @@ PROFILE = SiteProfile(
     shared_folders=("/runs",),
     namespace="climate",
 )
-LAUNCH = make_launch(system=LaunchSystem.KUBERAY, profile=PROFILE, program_folder=None, workers=6)
+LAUNCH = make_launch(
+    system=LaunchSystem.KUBERAY,
+    profile=PROFILE,
+    program_folder=None,
+    workers=6,
+    kind="EPYC $(touch x)",
+)
 
 
 def strict(schema: Any) -> Any:
@@ -84,7 +90,7 @@ def test_a_stopped_run_is_not_begun_again(tmp_path: Path, *, stopped: bool) -> N
         text=True,
         check=True,
     )
-    told = f"resume|{run}|--address|auto|--workers=6|"
+    told = f"resume|{run}|--address|auto|--workers=6|--kind=EPYC $(touch x)|"
     assert done.stdout == ("" if stopped else told)
     assert not (tmp_path / "x").exists()
 

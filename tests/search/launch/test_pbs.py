@@ -100,6 +100,18 @@ def test_a_running_job_is_stopped(tmp_path: Path, programs: Programs, pbs: Launc
     assert launched.attempts()[0].last("ended") == "85 stopped"
 
 
+def test_a_further_job_joins(tmp_path: Path, programs: Programs, pbs: Launch) -> None:
+    programs("simstead")
+    calls = programs("python", NODE)
+    leading, joining = submit_launch(tmp_path / "run", make_spec(), pbs, 1)
+    assert (leading.joins, joining.joins) == (False, True)
+    launched = LaunchFolder(tmp_path / "run")
+    node = f"-P -m search.launch.node --join {launched.folder} --cores 4"
+    wait_until(lambda: calls.exists() and node in calls.read_text(), 60.0)
+    wait_until((launched.folder / "over").exists, 60.0)
+    assert launched.attempts()[-1].last("ended") == "0 finished"
+
+
 def test_what_only_slurm_knows_is_refused(pbs: Launch) -> None:
     launch = pbs.model_copy(update={"profile": SiteProfile(qos="long")})
     with pytest.raises(UserError, match="qos in the profile is Slurm's"):
