@@ -1,5 +1,6 @@
 """Searches on a real Slurm of two nodes, from the launch to the report."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Generator
@@ -17,6 +18,26 @@ from tests.search.launch.conftest import HELD_PROBLEM, wait_until
 from tests.search.launch.slurm_here import SlurmHere, missing_programs, started_slurm
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
+ROOT = Path(__file__).parents[3]
+
+APPTAINER = """#!/bin/bash
+[ "$1" = exec ] || exit 2
+bound=
+while [ "$1" != /image.sif ]; do
+  case $1 in --bind={hidden}/*) bound+=" ${{1#--bind=}}" ;; esac
+  shift
+done
+shift
+export PATH={programs}:$PATH PYTHONPATH={packages} bound
+exec unshare -m bash -c '
+  mount -t tmpfs none /mnt
+  for path in $bound; do mkdir -p "/mnt$path"; mount --bind "$path" "/mnt$path"; done
+  mount -t tmpfs none {hidden}
+  for path in $bound; do mkdir -p "$path"; mount --bind "/mnt$path" "$path"; done
+  cd /
+  exec "$@"' container "$@"
+"""
+"""What `apptainer exec` does, for an image with this Python: of a folder it shows what is bound."""
 
 LIMIT_MINUTES = 2
 """Time limit of a job that meets it: the least that `launch` takes."""
@@ -75,7 +96,8 @@ class Site:
     def launch(self, name: str, *options: object, held_after: int = 10**6) -> Path:
         """Return the run of a search that was launched."""
         run = self.folder / name
-        problem = self.folder / f"{name.replace(' ', '_')}.py"
+        problem = self.folder / "problems" / f"{name.replace(' ', '_')}.py"
+        problem.parent.mkdir(exist_ok=True)
         if not problem.exists():
             problem.write_text(HELD_PROBLEM.format(run=str(run), trials=held_after))
         self.simstead(
@@ -233,5 +255,30 @@ def test_where_requeueing_is_forbidden_a_further_job_finishes_the_search(site: S
     first, *_, last = launched.attempts()
     assert last.last("ended") == "0 finished", site.simstead("logs", run)
     assert first.last("successor") == launched.state().jobs[1].id != first.job
+    wait_until(lambda: not site.slurm.run("squeue", "-h"), 60.0)
+    assert site.is_empty(), site.processes()
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_job_in_a_container_sees_what_is_bound(site: Site) -> None:
+    unshare = [shutil.which("unshare") or "unshare", "-m", "true"]
+    if subprocess.run(unshare, check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    apptainer = site.folder / "programs" / "apptainer"
+    apptainer.parent.mkdir()
+    places = {"programs": SIMSTEAD.parent, "packages": ROOT, "hidden": site.folder}
+    apptainer.write_text(APPTAINER.format(**places))
+    apptainer.chmod(0o700)
+    site.env["PATH"] = f"{apptainer.parent}:{site.env['PATH']}"
+    site.env["SIMSTEAD_CACHE"] = str(site.folder / "cache")
+    (site.folder / "cache").mkdir()
+    with (site.folder / "site.yaml").open("a") as profile:
+        profile.write("container: /image.sif\n")
+    run = site.launch("contained", "--time", LONG_MINUTES, "--trials", 2)
+    wait_until(lambda: ended(run), SLOW_MACHINE_S)
+    (attempt,) = LaunchFolder(run).attempts()
+    assert attempt.last("ended") == "0 finished", site.simstead("logs", run)
+    assert RunDirectory.open(run).report.exists()
+    assert any((site.folder / "cache").iterdir())
     wait_until(lambda: not site.slurm.run("squeue", "-h"), 60.0)
     assert site.is_empty(), site.processes()
