@@ -72,7 +72,8 @@ class SimsteadSearcher:
         limits: Limits,
         baselines: BaselineScores,
     ) -> None:
-        study = SearchStudy(run.journal, problem, spec, limits, baselines)
+        study = SearchStudy(run.journal, problem, spec, limits)
+        study.compare_with(baselines)
         self._queue = TrialQueue(study, run, spec, [])
         self._halving = SuccessiveHalving()
 

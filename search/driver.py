@@ -162,7 +162,7 @@ def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
         spec: The spec, with the number of trials and the sampler.
         run: run directory with the records and the study's journal.
         progress: Display of the progress.
-        baseline_scores: Returns the objective values of the baselines.
+        baseline_scores: Returns the objective values of the baselines, if anything is left to try.
         elastic: Whether as many trials run at a time as the nodes have cores for, which may change.
 
     Raises:
@@ -173,11 +173,11 @@ def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
     progress.count_earlier_trials(earlier.values())
     if run.final_evaluation() and count_networks(earlier.values()) >= spec.trials:
         return
-    baselines = baseline_scores(context)
-    study = SearchStudy(run.journal, context.problem, spec, context.limits, baselines)
+    study = SearchStudy(run.journal, context.problem, spec, context.limits)
     interrupted = study.interrupted_trials(earlier)
     queue = TrialQueue(study, run, spec, interrupted, earlier.values())
     if not queue.finished:
+        study.compare_with(baseline_scores(context))
         run.discard_results()
         threads = context.problem.deployment.threads
         workers = None if elastic else spec.workers

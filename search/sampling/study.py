@@ -89,21 +89,15 @@ class SearchStudy:
         problem: The problem.
         spec: The specification of the run.
         limits: The problem's goals, which become constraints.
-        baselines: Errors and times of the baselines.
     """
 
     def __init__(
-        self,
-        journal: Path,
-        problem: Problem,
-        spec: Spec,
-        limits: Limits = NO_LIMITS,
-        baselines: BaselineScores = NO_BASELINES,
+        self, journal: Path, problem: Problem, spec: Spec, limits: Limits = NO_LIMITS
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal = JournalBackend(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
-        self._baselines = baselines
+        self._baselines = NO_BASELINES
         self._space = Space(problem, spec.restrictions)
         self._initial_design = initial_design(self._space, spec.seed, spec.initial_design_size)
         self._open: dict[int, Trial] = {}
@@ -121,6 +115,10 @@ class SearchStudy:
         self.position = 0
         """Number of new candidates so far; a repeated one is counted once."""
         self._count_stored()
+
+    def compare_with(self, baselines: BaselineScores) -> None:
+        """Suggest from now on what is better than these baselines."""
+        self._baselines = baselines
 
     def _count_stored(self) -> None:
         """Set the counters to the trials in the journal."""
