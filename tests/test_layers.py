@@ -45,7 +45,7 @@ SEARCH_MODULES = [
     if module.startswith("search/") and "/templates/" not in module and module.count("/") > 0
 ]
 # A command asks for a report once its search is done: the one import against the direction.
-EXCEPTION = ("search/commands/runs.py", "reports")
+EXCEPTION = ("search/commands/results.py", "reports")
 
 
 def imported(module: str) -> set[str]:

@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from problems import InterruptedRunError, UserError
 from problems.errors import ClusterError, printable
-from search.commands import dashboard, launch, points, problems, runs
+from search.commands import dashboard, launch, points, problems, results, runs
 
 USAGE_ERROR = 2
 """Exit code of a user's mistake."""
@@ -30,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(runs.app)
+app.add_typer(results.app)
 app.add_typer(launch.app)
 app.add_typer(dashboard.app)
 app.add_typer(problems.app)
