@@ -128,7 +128,7 @@ def test_a_node_of_the_kind_may_join_late(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(joining, "machines_of_nodes", lambda: nodes)
     monkeypatch.setattr(joining, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=sleep))
-    request = JoinRequest("auto", "new", None)
+    request = JoinRequest("auto", "new", None, None)
     with pytest.raises(UserError, match="--kind new: no node is called so"):
         await_machine(request, 1, "")
     with pytest.raises(UserError, match="--kind new: no node is called so"):
