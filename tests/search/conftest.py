@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from search.run.directory import RunDirectory
+from search.run.records import State
 from search.trial import deployment
 from tests.builders import make_timing
+
+HIDDEN = 'mount -t tmpfs none "$0" && exec "$@"'
+"""A shell command that runs the others with an empty folder in place of one of all nodes."""
+
+AS_ANOTHER = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
+"""A shell command that runs the others as if on another processor."""
 
 
 @pytest.fixture
@@ -97,3 +106,36 @@ def started_nodes(env: dict[str, str], before: Sequence[str] = ()) -> Generator[
 def ray_nodes(command_env: dict[str, str]) -> Generator[RayNodes]:
     with started_nodes(command_env) as nodes:
         yield nodes
+
+
+@pytest.fixture
+def nodes_of_two_kinds(command_env: dict[str, str], tmp_path: Path) -> Generator[RayNodes]:
+    """A node like this machine and one with another processor."""
+    (tmp_path / "cpuinfo").write_text("model name : another processor\n")
+    with started_nodes(command_env, unshared(AS_ANOTHER, tmp_path / "cpuinfo")) as nodes:
+        yield nodes
+
+
+def unshared(shell: str, path: object) -> list[str]:
+    """Return the command that runs another one with a file system changed by a shell command.
+
+    Args:
+        shell: The shell command.
+        path: Its "$0".
+    """
+    command = [shutil.which("unshare") or "unshare", "-m", "sh", "-c", shell, str(path)]
+    if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    return command
+
+
+def check_kinds(run: RunDirectory, kind: str, trains_only: str) -> None:
+    """Check that all times of a run were measured on one kind, also of what another one trained."""
+    evaluation = run.final_evaluation()
+    assert evaluation is not None
+    assert evaluation.kind == run.spec().kind == run.nodes().kind == kind
+    for record in run.records():
+        assert record.state is not State.INFEASIBLE, record.reason
+        assert record.kind == kind
+        assert bool(record.timed_by) == (record.node == trains_only)
+    assert trains_only in {record.node for record in run.records()}

@@ -1,38 +1,25 @@
 """A search that joins a Ray cluster: who is let in, and which nodes get work."""
 
-import io
-import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from problems import UserError, load_problem
-from problems.sources import locate_problem
+from problems import load_problem
 from search.pareto import pareto_front
 from search.run.checkpoints import load_checkpoint
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.nodes import NodeState
-from search.run.records import State
-from search.search_options import SearchOptions
-from search.session import search_problem
 from search.timing.reference import verified_manifest
 from search.trial import deployment
-from tests.search.conftest import RayNodes, started_nodes
+from tests.conftest import RunOnce
+from tests.search.conftest import HIDDEN, RayNodes, check_kinds, started_nodes, unshared
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
-HIDDEN = 'mount -t tmpfs none "$0" && exec "$@"'
-"""A shell command that runs the others with an empty folder in place of one of all nodes."""
-
-AS_ANOTHER = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
-"""A shell command that runs the others as if on another processor."""
-
 AN_HOUR_LATE = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -77,27 +64,33 @@ and by whomever it is timed."""
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
-def unshared(shell: str, path: object) -> list[str]:
-    """Return the command that runs another one with a file system changed by a shell command.
-
-    Args:
-        shell: The shell command.
-        path: Its "$0".
-    """
-    command = [shutil.which("unshare") or "unshare", "-m", "sh", "-c", shell, str(path)]
-    if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this user may not mount a file system")
-    return command
-
-
 @pytest.fixture
 def steady_problem(
     small_template: Callable[[str, Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
+    """The file of a problem, alone in a folder that may be hidden."""
     monkeypatch.setattr(deployment, "measure", deployment.measure)  # as it was, after the test
-    file = small_template("steady", tmp_path)
+    return write_steadily(small_template, tmp_path / "apart")
+
+
+def write_steadily(small_template: Callable[[str, Path], Path], folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    file = small_template("steady", folder)
     file.write_text(file.read_text() + STEADY_CLOCK)
     return file
+
+
+@pytest.fixture
+def alone(
+    small_template: Callable[[str, Path], Path], command_env: dict[str, str], run_once: RunOnce
+) -> RunDirectory:
+    """A search on one machine, with which those on clusters are compared."""
+
+    def search_alone(folder: Path) -> None:
+        file = write_steadily(small_template, folder / "problem")
+        search_steadily(file, "run", 4, command_env, "--workers", 1, "--retrain", 1)
+
+    return RunDirectory.open(run_once("alone", search_alone) / "problem" / "run")
 
 
 def search_steadily(
@@ -162,14 +155,6 @@ def test_nodes_that_do_not_see_the_run_get_no_work(ray_nodes: RayNodes, tmp_path
 
 
 @pytest.fixture
-def nodes_of_two_kinds(command_env: dict[str, str], tmp_path: Path) -> Generator[RayNodes]:
-    """A node like this machine and one with another processor."""
-    (tmp_path / "cpuinfo").write_text("model name : another processor\n")
-    with started_nodes(command_env, unshared(AS_ANOTHER, tmp_path / "cpuinfo")) as nodes:
-        yield nodes
-
-
-@pytest.fixture
 def an_hour_late(tmp_path: Path) -> dict[str, str]:
     """The variable by which the clock of a process differs from that of the nodes by an hour."""
     source, library = tmp_path / "clock.c", tmp_path / "clock.so"
@@ -180,31 +165,18 @@ def an_hour_late(tmp_path: Path) -> dict[str, str]:
 
 
 def test_one_kind_times_what_every_kind_trains(
-    nodes_of_two_kinds: RayNodes, steady_problem: Path, an_hour_late: dict[str, str]
+    nodes_of_two_kinds: RayNodes,
+    steady_problem: Path,
+    alone: RunDirectory,
+    an_hour_late: dict[str, str],
 ) -> None:
     nodes, objective = nodes_of_two_kinds, load_problem(str(steady_problem)).objective.name
-    alone = search_steadily(steady_problem, "alone", 4, nodes.env, "--workers", 1)
     joined = ("--address", nodes.address)
     late = nodes.env | an_hour_late
     together = search_steadily(steady_problem, "together", 4, late, *joined)
     assert found(together, objective) == found(alone, objective)
     assert [node.trains_only for node in together.nodes().nodes] == [False, True]
     check_kinds(together, machine_kind(), nodes.second)
-
-    wanted = (*joined, "--kind", "Another processor")
-    other = search_steadily(steady_problem, "other", 2, nodes.env, *wanted)
-    assert [node.trains_only for node in other.nodes().nodes] == [True, False]
-    (kind,) = {node.kind for node in other.nodes().nodes if not node.trains_only}
-    assert "another processor" in kind
-    check_kinds(other, kind, nodes.first)
-    assert other.data().processor == "another processor"
-    with pytest.raises(UserError, match=f"measured on {re.escape(kind)}, and this machine"):
-        search_problem(
-            locate_problem(str(steady_problem)),
-            SearchOptions(run=other.folder),
-            Console(file=io.StringIO()),
-            lambda _: None,
-        )
 
 
 def found(run: RunDirectory, objective: str) -> tuple[dict[str, Any], set[str]]:
@@ -218,37 +190,14 @@ def found(run: RunDirectory, objective: str) -> tuple[dict[str, Any], set[str]]:
     return measured, {key for key, point in measured.items() if point in front}
 
 
-def check_kinds(run: RunDirectory, kind: str, trains_only: str) -> None:
-    """Check that all times of a run were measured on one kind, also of what another one trained."""
-    evaluation = run.final_evaluation()
-    assert evaluation is not None
-    assert evaluation.kind == run.spec().kind == run.nodes().kind == kind
-    for record in run.records():
-        assert record.state is not State.INFEASIBLE, record.reason
-        assert record.kind == kind
-        assert bool(record.timed_by) == (record.node == trains_only)
-    assert trains_only in {record.node for record in run.records()}
-
-
-@pytest.fixture
-def apart(small_template: Callable[[str, Path], Path], tmp_path: Path) -> Path:
-    """The file of a problem in a folder that only the driver's machine is to see."""
-    folder = tmp_path / "apart"
-    folder.mkdir()
-    file = small_template("steady", folder)
-    file.write_text(file.read_text() + STEADY_CLOCK)
-    return file
-
-
 def test_files_travel_to_a_node_that_sees_neither_run_nor_cache_nor_problem(
-    command_env: dict[str, str], apart: Path
+    command_env: dict[str, str], steady_problem: Path, alone: RunDirectory
 ) -> None:
-    env = command_env | {"SIMSTEAD_CACHE": str(apart.with_name("cache"))}
-    with started_nodes(env, unshared(HIDDEN, apart.parent)) as nodes:
-        joined = ("--address", nodes.address, "--transport", "ray")
-        together = search_steadily(apart, "together", 4, nodes.env, *joined, "--retrain", 1)
-    alone = search_steadily(apart, "alone", 4, nodes.env, "--workers", 1, "--retrain", 1)
-    objective = load_problem(str(apart)).objective.name
+    env = command_env | {"SIMSTEAD_CACHE": str(steady_problem.with_name("cache"))}
+    with started_nodes(env, unshared(HIDDEN, steady_problem.parent)) as nodes:
+        joined = ("--address", nodes.address, "--transport", "ray", "--retrain", 1)
+        together = search_steadily(steady_problem, "together", 4, nodes.env, *joined)
+    objective = load_problem(str(steady_problem)).objective.name
     assert found(together, objective) == found(alone, objective)
     assert [node.shares_folders for node in together.nodes().nodes] == [True, False]
     assert {node.state for node in together.nodes().nodes} == {NodeState.ADMITTED}

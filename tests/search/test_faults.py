@@ -56,7 +56,7 @@ from spaces.restrictions import Restrictions
 from spaces.surrogate import Surrogate
 from tests.builders import SMALL, make_record, make_rung, make_spec
 from tests.pairwise import session
-from tests.search.conftest import RayNodes
+from tests.search.conftest import HIDDEN, RayNodes, check_kinds, started_nodes, unshared
 from tests.search.journals import stored_study
 
 Life = Callable[[SearchContext, Candidate, int, int | None], Iterator[RungReport | Record]]
@@ -701,8 +701,10 @@ from problems import Samples
 from problems.template.problem import problem as template
 from search import watchdog
 from search.final import evaluation
+from search.workers import node_pool
 
 watchdog.TIMEOUT_S = 10.0
+node_pool.ABSENCE_S = 10.0
 evaluation.TIME_BUDGET_S = 1.0
 DUE = Path(__file__).with_name("due")
 IN_A_WORKER = "default_worker" in sys.argv[0]
@@ -730,6 +732,8 @@ def crashing():
 
 
 def score(predicted, reference, inputs):
+    if IN_A_WORKER and "SLOW_NODE" in os.environ:
+        time.sleep(2.0)
     for due in sorted(DUE.glob("*")) if IN_A_WORKER else ():
         with suppress(FileNotFoundError):  # another worker was quicker
             due.unlink()
@@ -750,8 +754,11 @@ problem = replace(
 """
 """A user's problem whose trials go wrong as the names of files in `due`, beside it, say.
 
-It shortens the limit of a hang, in every process that loads it.
+It shortens the limit of a hang and the wait for a node, in every process that loads it.
 """
+
+PATIENT = FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", "")
+"""The same without the limit of a hang."""
 
 IN_A_TRIAL = {
     "sleeping": "hang in Python",
@@ -916,7 +923,7 @@ def test_each_signal_ends_a_search_in_each_phase(
 ) -> None:
     """Phases come in turn in one run; of their signals one is drawn for each."""
     folder, file = tmp_path / "run", tmp_path / "patient.py"
-    file.write_text(FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", ""))
+    file.write_text(PATIENT)
     search = [*asked(file, folder, 2), "--retrain", 1]
     signals = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
     chosen = PHASES if session.whole else random.SystemRandom().sample(PHASES[2:], 1)
@@ -936,7 +943,7 @@ def test_each_signal_ends_a_search_in_each_phase(
 def test_a_lost_node_costs_no_trial(account: Accounts, ray_nodes: RayNodes, tmp_path: Path) -> None:
     ledger = account("node lost")
     folder, trials = tmp_path / "run", 4
-    (tmp_path / "patient.py").write_text(FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", ""))
+    (tmp_path / "patient.py").write_text(PATIENT)
     search = asked(tmp_path / "patient.py", folder, trials)
     with started(ray_nodes.env, SIMSTEAD, *search, "--address", ray_nodes.address) as driver:
         wait_for(driver, lambda: bool(record_bytes(folder)))
@@ -962,7 +969,7 @@ def test_a_node_lost_in_another_phase_costs_nothing_either(
     """The node comes back after each phase; of the phases one is drawn for each."""
     phases = ("data", "retraining", "evaluation")
     file = tmp_path / "patient.py"
-    file.write_text(FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", ""))
+    file.write_text(PATIENT)
     for phase in phases if session.whole else random.SystemRandom().sample(phases, 1):
         ledger, folder = account(f"node lost, in the phase {phase}"), tmp_path / phase
         search = [*asked(file, folder, 2), "--retrain", 1, "--seed", phases.index(phase)]
@@ -986,3 +993,81 @@ def test_a_node_lost_in_another_phase_costs_nothing_either(
         ledger.left_running += left_running(folder)
         ledger.carried_on += count_networks(run.records()) == 2
         ray_nodes.start_second()
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_the_only_node_that_times_is_lost_and_comes_back(
+    account: Accounts, nodes_of_two_kinds: RayNodes, tmp_path: Path
+) -> None:
+    ledger, nodes = account("only node that times lost"), nodes_of_two_kinds
+    folder, trials, file = tmp_path / "run", 3, tmp_path / "patient.py"
+    file.write_text(PATIENT)
+    joined = ("--address", nodes.address)
+    search = [*asked(file, folder, trials), *joined, "--kind", "Another processor"]
+    with started(nodes.env, SIMSTEAD, *search) as driver:
+        wait_for(driver, lambda: bool(record_bytes(folder)))
+        with ledger.of(folder, trials):
+            nodes.kill(nodes.second)
+            _, err = driver.communicate(timeout=WAIT_S)
+            assert driver.returncode == 3, err
+            assert "the cluster has had no node to work on" in err
+            assert "Traceback" not in err
+            with started(nodes.env, SIMSTEAD, "resume", folder) as elsewhere:
+                _, err = elsewhere.communicate(timeout=WAIT_S)
+                assert elsewhere.returncode == 2, err
+                assert "measured on another processor" in err
+                assert "and this machine is another one" in err
+            nodes.start_second()
+            with started(nodes.env, SIMSTEAD, "resume", folder, *joined) as resumed:
+                _, err = resumed.communicate(timeout=WAIT_S)
+                assert resumed.returncode == 0, err
+    run = RunDirectory.open(folder)
+    assert [node.trains_only for node in run.nodes().nodes] == [True, False]
+    assert run.data().processor == "another processor"
+    check_kinds(run, run.spec().kind, nodes.first)
+
+
+DISTURBED = {
+    "slow node": "",
+    "node that doesn't see the cache": "it doesn't see the cache",
+    "node that doesn't see the problem": "it can't load the problem",
+}
+"""What is wrong with a node of a cluster, and why it then gets no work."""
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_node_that_is_slow_or_sees_too_little_costs_nothing(
+    account: Accounts, command_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Of the nodes one is drawn."""
+    for fault in DISTURBED if session.whole else random.SystemRandom().sample([*DISTURBED], 1):
+        here = tmp_path / fault.split()[-1]
+        cache, file = here / "cache", here / "problem" / "patient.py"
+        cache.mkdir(parents=True)
+        file.parent.mkdir()
+        file.write_text(PATIENT)
+        hidden = cache if fault.endswith("cache") else file.parent
+        before = unshared(HIDDEN, hidden) if DISTURBED[fault] else ["env", "SLOW_NODE=1"]
+        ledger, folder, trials = account(fault), here / "run", 4
+        with started_nodes(command_env | {"SIMSTEAD_CACHE": str(cache)}, before) as nodes:
+            joined = [*asked(file, folder, trials), "--address", nodes.address]
+            with started(nodes.env, SIMSTEAD, *joined) as driver:
+                wait_for(driver, lambda folder=folder: bool(record_bytes(folder)))
+                with ledger.of(folder, trials):
+                    _, err = driver.communicate(timeout=WAIT_S)
+        assert driver.returncode == 0, err
+        assert "Traceback" not in err
+        run = RunDirectory.open(folder)
+        first, second = run.nodes().nodes
+        assert first.state is NodeState.ADMITTED
+        assert second.state is NodeState.REFUSED if DISTURBED[fault] else NodeState.ADMITTED
+        assert second.reason.startswith(DISTURBED[fault])
+        assert (first.lost, second.lost) == (0, 0)
+        assert [record.reason for record in run.records() if record.stage == "worker"] == []
+        assert set(run.data().failed.values()) == {0}
+        kinds = {record.kind for record in run.records() if record.timing}
+        assert kinds == {run.spec().kind}
+        at_work = {first.address} if DISTURBED[fault] else {first.address, second.address}
+        assert {record.node for record in run.records()} == at_work
