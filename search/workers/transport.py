@@ -134,7 +134,7 @@ class RayTransport(NamedTuple):
     @property
     def is_needed_here(self) -> bool:
         """Whether this machine doesn't share the folders."""
-        return _is_apart(self.witnesses)
+        return is_apart(self.witnesses)
 
     def of_trials(self, trials: Iterable[int]) -> SentRun | None:
         """Return a folder with the files of some trials, None where the run's folder is seen."""
@@ -164,7 +164,7 @@ def transport_of(folder: Path, witnesses: tuple[Witness, ...]) -> Generator[RayT
     start = ray.remote(RunFiles).options(
         name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
     )
-    actor = start.remote(folder)
+    actor: Any = start.remote(folder)
     try:
         yield RayTransport(name, witnesses)
     finally:
@@ -172,6 +172,10 @@ def transport_of(folder: Path, witnesses: tuple[Witness, ...]) -> Generator[RayT
 
 
 @functools.cache
-def _is_apart(witnesses: tuple[Witness, ...]) -> bool:
-    """Return whether this machine doesn't share the folders of witnesses."""
+def is_apart(witnesses: tuple[Witness, ...]) -> bool:
+    """Return whether this machine doesn't share the folders of witnesses, found out once.
+
+    Args:
+        witnesses: The witnesses.
+    """
     return bool(unseen(witnesses, ray.get_runtime_context().get_node_id(), wait_s=0.0))

@@ -91,8 +91,8 @@ def test_a_machine_that_sees_the_folders_uses_them(tmp_path: Path) -> None:
         assert RayTransport("files", witnesses).of_trials([0]) is None
     hidden = RayTransport("others", witnesses)  # they are gone
     assert hidden.is_needed_here is False, "a process looks once"
-    transport._is_apart.cache_clear()  # as another process
+    transport.is_apart.cache_clear()  # as another process
     sent = hidden.of_trials([0])
     assert sent is not None
     sent.close()
-    transport._is_apart.cache_clear()
+    transport.is_apart.cache_clear()
