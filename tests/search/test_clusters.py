@@ -17,7 +17,8 @@ from search.run.nodes import NodeState
 from search.timing.reference import verified_manifest
 from search.trial import deployment
 from tests.conftest import RunOnce
-from tests.search.conftest import HIDDEN, RayNodes, check_kinds, started_nodes, unshared
+from tests.pairwise import session
+from tests.search.conftest import AS_ANOTHER, HIDDEN, RayNodes, check_kinds, started_nodes, unshared
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 AN_HOUR_LATE = """
@@ -210,3 +211,26 @@ def test_files_travel_to_a_node_that_sees_neither_run_nor_cache_nor_problem(
     retrained = {(each.trial, each.seed) for each in together.retrainings().results}
     assert retrained == {(each.trial, each.seed) for each in alone.retrainings().results} != set()
     assert [each.reason for each in together.retrainings().results if each.reason] == []
+
+
+def test_a_node_that_sees_nothing_times_and_evaluates_what_another_trains(
+    command_env: dict[str, str], steady_problem: Path, tmp_path: Path
+) -> None:
+    if not session.whole:
+        pytest.skip("a search of a minute, of which the other tests try the parts: --whole")
+    (tmp_path / "cpuinfo").write_text("model name : another processor\n")
+    env = command_env | {"SIMSTEAD_CACHE": str(steady_problem.with_name("cache"))}
+    apart = unshared(HIDDEN, steady_problem.parent)
+    with started_nodes(env, [*apart, *unshared(AS_ANOTHER, tmp_path / "cpuinfo")]) as nodes:
+        joined = ("--address", nodes.address, "--transport", "ray", "--retrain", 1)
+        wanted = (*joined, "--kind", "Another processor")
+        run = search_steadily(steady_problem, "together", 2, nodes.env, *wanted)
+    assert [node.trains_only for node in run.nodes().nodes] == [True, False]
+    assert [node.shares_folders for node in run.nodes().nodes] == [True, False]
+    check_kinds(run, run.spec().kind, nodes.first)
+    for record in run.records():
+        verified_manifest(run, record)
+    assert [each.reason for each in run.retrainings().results] == ["", ""]
+    evaluation = run.final_evaluation()
+    assert evaluation is not None
+    assert evaluation.left_out == {}
