@@ -46,12 +46,28 @@ def read_files(folder: Path, patterns: Sequence[str] = ("**/*",)) -> SentFiles:
 
 
 def write_sent_files(folder: Path, files: SentFiles) -> None:
-    """Write files below a folder that exists, each completely or not at all."""
+    """Write files below a folder that exists, each completely or not at all.
+
+    Raises:
+        ValueError: A name leads out of the folder.
+    """
     for name, content in files.items():
-        path = folder / name
-        _make_folders(path.parent, folder)
+        path = path_inside(folder, name)
+        _make_folders(path.parent, folder.resolve())
         with atomic_write(path) as file:
             file.write(content)
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """Return the resolved path of a file below a folder.
+
+    Raises:
+        ValueError: The name leads out of the folder.
+    """
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"{name} leads out of {folder}")
+    return path
 
 
 def _make_folders(path: Path, root: Path) -> None:
@@ -76,10 +92,17 @@ class RunFiles:
         return read_files(self._folder, patterns)
 
     def write(self, files: SentFiles) -> None:
-        """Write files; an artefact replaces what an earlier attempt left in its folder."""
-        parents = {Path(name).parts[:2] for name in files if name.startswith("artefacts/")}
-        for parts in parents:
-            shutil.rmtree(self._folder.joinpath(*parts), ignore_errors=True)
+        """Write files; an artefact replaces what an earlier attempt left in its folder.
+
+        Raises:
+            ValueError: A name leads out of the run.
+        """
+        artefacts = path_inside(self._folder, "artefacts")
+        paths = [path_inside(self._folder, name) for name in files]
+        for path in paths:
+            if path.is_relative_to(artefacts):
+                number = path.relative_to(artefacts).parts[0]
+                shutil.rmtree(artefacts / number, ignore_errors=True)
         write_sent_files(self._folder, files)
 
 

@@ -96,3 +96,12 @@ def test_a_machine_that_sees_the_folders_uses_them(tmp_path: Path) -> None:
     assert sent is not None
     sent.close()
     transport.is_apart.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["../spec.json", "artefacts/../../kept", "/kept"])
+def test_no_file_is_written_out_of_the_run(tmp_path: Path, name: str) -> None:
+    write(tmp_path, "kept", "run/spec.json", "run/artefacts/0003/manifest.json")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="leads out of"):
+        RunFiles(tmp_path / "run").write({"artefacts/0003/manifest.json": b"", name: b""})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
