@@ -17,12 +17,20 @@ from search.run.directory import RunDirectory
 from search.run.records import State
 from search.trial import deployment
 from tests.builders import make_timing
+from tests.pairwise import session
 
 HIDDEN = 'mount -t tmpfs none "$0" && exec "$@"'
 """A shell command that runs the others with an empty folder in place of one of all nodes."""
 
 AS_ANOTHER = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
 """A shell command that runs the others as if on another processor."""
+
+
+@pytest.fixture
+def only_in_whole_runs() -> None:
+    """Skip what would take CI too long."""
+    if not session.whole:
+        pytest.skip("a minute or more, of which other tests try the parts: runs in make test-all")
 
 
 @pytest.fixture

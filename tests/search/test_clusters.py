@@ -17,7 +17,6 @@ from search.run.nodes import NodeState
 from search.timing.reference import verified_manifest
 from search.trial import deployment
 from tests.conftest import RunOnce
-from tests.pairwise import session
 from tests.search.conftest import AS_ANOTHER, HIDDEN, RayNodes, check_kinds, started_nodes, unshared
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
@@ -213,11 +212,10 @@ def test_files_travel_to_a_node_that_sees_neither_run_nor_cache_nor_problem(
     assert [each.reason for each in together.retrainings().results if each.reason] == []
 
 
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_a_node_that_sees_nothing_times_and_evaluates_what_another_trains(
     command_env: dict[str, str], steady_problem: Path, tmp_path: Path
 ) -> None:
-    if not session.whole:
-        pytest.skip("a search of a minute, of which the other tests try the parts: --whole")
     (tmp_path / "cpuinfo").write_text("model name : another processor\n")
     env = command_env | {"SIMSTEAD_CACHE": str(steady_problem.with_name("cache"))}
     apart = unshared(HIDDEN, steady_problem.parent)

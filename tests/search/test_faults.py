@@ -997,6 +997,7 @@ def test_a_node_lost_in_another_phase_costs_nothing_either(
 
 @pytest.mark.slow
 @pytest.mark.cluster
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_the_only_node_that_times_is_lost_and_comes_back(
     account: Accounts, nodes_of_two_kinds: RayNodes, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from search.launch.launched import Launch, LaunchSystem
 from search.launch.site_profile import SiteProfile
-from tests import pairwise
 
 HELD_PROBLEM = """
 import os
@@ -78,13 +77,6 @@ def make_launch(**fields: object) -> Launch:
         "environment": {"SIMSTEAD_CACHE": "/shared/cache"},
     }
     return Launch.model_validate(defaults | fields)
-
-
-@pytest.fixture
-def whole() -> None:
-    """Skip what would take CI too long."""
-    if not pairwise.session.whole:
-        pytest.skip("a few minutes: runs in make test-all")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ SLOW_MACHINE_S = 600.0
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
-@pytest.mark.usefixtures("whole")
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_a_search_is_launched_stopped_and_resumed_on_a_cluster_that_is_there(
     ray_nodes: RayNodes, tmp_path: Path
 ) -> None:

@@ -200,7 +200,7 @@ def test_a_search_meets_its_time_limit_and_finishes_with_nothing_lost(site: Site
     assert "ended with exit code 0, because the search is done" in status
 
 
-@pytest.mark.usefixtures("whole")
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_a_search_outlives_a_node(site: Site) -> None:
     run = site.launch("outlives", "--nodes", 2, "--time", LONG_MINUTES, held_after=2)
     wait_until(lambda: len(list(run.glob("trials/*.json"))) >= 2, SLOW_MACHINE_S)
@@ -219,7 +219,7 @@ def test_a_search_outlives_a_node(site: Site) -> None:
     assert not site.processes()
 
 
-@pytest.mark.usefixtures("whole")
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_two_jobs_run_at_once_and_one_is_stopped_and_resumed(site: Site) -> None:
     runs = [site.launch(name, "--time", LONG_MINUTES, held_after=1) for name in ("one", "two")]
     for run in runs:
@@ -245,7 +245,7 @@ def test_two_jobs_run_at_once_and_one_is_stopped_and_resumed(site: Site) -> None
     assert site.is_empty(), site.processes()
 
 
-@pytest.mark.usefixtures("whole")
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_where_requeueing_is_forbidden_a_further_job_finishes_the_search(site: Site) -> None:
     with (site.folder / "site.yaml").open("a") as profile:
         profile.write("requeue: false\n")
@@ -259,7 +259,7 @@ def test_where_requeueing_is_forbidden_a_further_job_finishes_the_search(site: S
     assert site.is_empty(), site.processes()
 
 
-@pytest.mark.usefixtures("whole")
+@pytest.mark.usefixtures("only_in_whole_runs")
 def test_a_job_in_a_container_sees_what_is_bound(site: Site) -> None:
     unshare = [shutil.which("unshare") or "unshare", "-m", "true"]
     if subprocess.run(unshare, check=False, capture_output=True).returncode:
