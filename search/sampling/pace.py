@@ -16,7 +16,7 @@ from search.run.records import Record
 FEW_WORKERS = 32
 """With so many workers, or fewer, every suggestion is made with care."""
 
-CARE_SHARE = 0.2
+CARE_SHARE = 0.1
 """Largest share of the driver's time for suggestions with care where there are more workers: what
 Ray Tune and the disk need for a trial takes up to two thirds of it with 256 workers."""
 
