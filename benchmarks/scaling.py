@@ -259,7 +259,7 @@ def trials_per_hour(workers: int, folder: Path) -> float:
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own arguments
     records = RunDirectory.open(folder).records()
     ends = [datetime.fromisoformat(record.ended).timestamp() for record in records]
-    starts = [end - sum(r.durations_s.values()) for end, r in zip(ends, records, strict=True)]
+    starts = [end - r.duration_s for end, r in zip(ends, records, strict=True)]
     return 3600.0 * len(records) / (max(ends) - min(starts))
 
 

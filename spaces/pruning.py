@@ -63,11 +63,13 @@ def pruning_incompatibility(pruning: Pruning, runtime: str, precision: Precision
         runtime: The runtime that executes it.
         precision: Its number format.
     """
-    if pruning is not Pruning.TWO_OF_FOUR:
-        return None
-    if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] < SPARSE_CORES:
+    if pruning is Pruning.TWO_OF_FOUR and not _has_sparse_cores():
         return "only CUDA's sparse tensor cores skip two of four weights"
     return sparsity_incompatibility(pruning, runtime, precision)
+
+
+def _has_sparse_cores() -> bool:
+    return torch.cuda.is_available() and torch.cuda.get_device_capability()[0] >= SPARSE_CORES
 
 
 def sparsity_incompatibility(pruning: Pruning, runtime: str, precision: Precision) -> str | None:
@@ -78,9 +80,8 @@ def sparsity_incompatibility(pruning: Pruning, runtime: str, precision: Precisio
         runtime: The runtime that executes it.
         precision: Its number format.
     """
-    if pruning is not Pruning.TWO_OF_FOUR:
-        return None
-    if runtime != SPARSE_RUNTIME or precision not in SPARSE_PRECISIONS:
+    deployed_sparse = runtime == SPARSE_RUNTIME and precision in SPARSE_PRECISIONS
+    if pruning is Pruning.TWO_OF_FOUR and not deployed_sparse:
         return f"two-of-four sparsity is available in {SPARSE_RUNTIME} with fp16 or bf16 only"
     return None
 

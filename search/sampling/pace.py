@@ -41,7 +41,7 @@ class Pace:
 
     def ended(self, record: Record) -> None:
         """Note how long a trial took."""
-        self._durations_s.append(sum(record.durations_s.values()))
+        self._durations_s.append(record.duration_s)
 
     def allows_care(self) -> bool:
         """Return whether the next suggestion may be made with care.

@@ -81,8 +81,9 @@ class ProcessActor:
 @contextmanager
 def _with_files(arguments: tuple[Any, ...]) -> Generator[tuple[Any, ...]]:
     """Provide the arguments of a call with a run that is seen here: the files of its finalists."""
-    contexts = [each for each in arguments if isinstance(each, SearchContext) and each.transport]
-    sent = contexts[0].transport.of_finalists() if contexts and contexts[0].transport else None
+    transports = (each.transport for each in arguments if isinstance(each, SearchContext))
+    transport = next(filter(None, transports), None)
+    sent = transport.of_finalists() if transport else None
     if sent is None:
         yield arguments
         return
