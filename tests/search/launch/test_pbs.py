@@ -120,7 +120,7 @@ def test_what_only_slurm_knows_is_refused(pbs: Launch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.usefixtures("whole", "pbs")
+@pytest.mark.usefixtures("only_in_whole_runs", "pbs")
 def test_a_search_on_two_nodes_is_done(tmp_path: Path, command_env: dict[str, str]) -> None:
     """With Ray, from the launch to the report."""
     run, problem = tmp_path / "run", tmp_path / "held.py"
