@@ -24,6 +24,7 @@ ENGINES = {
     "ray": {
         "search/workers/deployment_kind.py",
         "search/workers/joined_cluster.py",
+        "search/workers/kept_workers.py",
         "search/workers/ray_cluster.py",
         "search/workers/remote_process.py",
         "search/workers/placement.py",

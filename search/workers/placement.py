@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ray.exceptions import (
     ActorDiedError,
@@ -12,7 +12,6 @@ from ray.exceptions import (
     NodeDiedError,
     RuntimeEnvSetupError,
 )
-from ray.tune import PlacementGroupFactory
 
 from search.sampling.trial_queue import TrialRequest
 from search.workers.node_pool import Losses, Node
@@ -21,9 +20,6 @@ from search.workers.ray_cluster import node_pool
 MAX_STARTS = 8
 """Workers of a node that start at a time where its files may lie on a disk that nodes share: the
 imports of a start are 26,000 calls of the file system and 5 s of a processor."""
-
-NODE_LABEL = "ray.io/node-id"
-"""Ray's label of a node with its name."""
 
 NODE_FAILURES = (
     ActorUnavailableError,
@@ -176,9 +172,3 @@ class TrialPlacement:
     def repeat(self, request: TrialRequest) -> None:
         """Repeat a trial that was lost, as soon as a node is free."""
         self._lost.append(request)
-
-
-def resources_on_node(config: dict[str, Any]) -> PlacementGroupFactory:
-    """Return the resources of a trial: its cores, on the node that its configuration names."""
-    selector = {NODE_LABEL: config["node"]}
-    return PlacementGroupFactory([{"CPU": config["cores"]}], bundle_label_selector=[selector])

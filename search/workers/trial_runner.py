@@ -17,8 +17,8 @@ from search.trial.context import FolderOfFiles, SearchContext
 from search.trial.lifecycle import run_trial
 from search.trial.record_builder import RungReport
 from search.watchdog import watchdog
-from search.workers.placement import resources_on_node
-from search.workers.ray_cluster import prepare_process
+from search.workers.kept_workers import KeptWorkers, resources_on_node
+from search.workers.ray_cluster import node_pool, prepare_process
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.timing_machine import RemoteTimingMachine, TimingService
 from search.workers.tune_adapter import StudySearcher
@@ -110,6 +110,7 @@ class RungScheduler(FIFOScheduler):
     def __init__(self, halving: SuccessiveHalving, searcher: StudySearcher) -> None:
         super().__init__()
         self._halving, self._searcher = halving, searcher
+        self._kept = KeptWorkers(searcher.cores)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002 - Tune's
         """Keep the last line of the error; Tune tells the searcher only that there was an error."""
@@ -119,6 +120,8 @@ class RungScheduler(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return the next trial to start; those whose node is gone are given to another one."""
+        # Tune has no public way to say which idle workers it keeps.
+        self._kept.update(tune_controller._actor_cache, node_pool().admitted)  # noqa: SLF001
         for trial in list(tune_controller.get_live_trials()):
             if trial.status == Trial.PENDING and self._searcher.is_stranded(trial.trial_id):
                 tune_controller.stop_trial(trial)

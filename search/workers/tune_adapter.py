@@ -64,6 +64,8 @@ class StudySearcher(SearchAlgorithm):
     ) -> None:
         self._queue, self._run, self._progress = queue, run, progress
         self._workers = math.inf if workers is None else workers
+        self.cores = cores
+        """Cores of a trial."""
         self._placement = TrialPlacement(cores)
         self._running: dict[str, TrialRequest] = {}
         self._reports: dict[str, list[dict[str, Any]]] = {}

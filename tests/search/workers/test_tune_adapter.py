@@ -25,8 +25,9 @@ from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.trial.record_builder import RungReport
 from search.workers import ray_cluster, tune_adapter
+from search.workers.kept_workers import resources_on_node
 from search.workers.node_pool import NodePool
-from search.workers.placement import MAX_STARTS, resources_on_node
+from search.workers.placement import MAX_STARTS
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.trial_runner import RungScheduler, SearchStopper
 from search.workers.tune_adapter import StudySearcher
