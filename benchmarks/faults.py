@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/faults.py [--times N]
 
-`tests/search/test_faults.py` injects the faults and records how often, how many trials had
+`tests/search/faults` injects the faults and records how often, how many trials had
 finished, and what became of them; this program reads these records, and those of
 `tests/problems/entrance/test_isolated.py` on what users' code may do to its process. Faults of
 whole searches, which take half a minute each, are injected N times; those that need no cluster at
@@ -23,7 +23,7 @@ from xml.etree import ElementTree as ET
 
 from arguments import argument_parser
 
-TESTS = "tests/search/test_faults.py"
+TESTS = "tests/search/faults"
 HAZARD_TESTS = "tests/problems/entrance/test_isolated.py"
 REPETITIONS = 3
 PLACES = 20

@@ -22,7 +22,7 @@ PATCHES = {"setattr": 3, "delattr": 2}
 
 
 @cache
-def summarise_space(module: str) -> ast.Module:
+def syntax_tree(module: str) -> ast.Module:
     return ast.parse((TESTS / module).read_text(encoding="utf-8"))
 
 
@@ -98,10 +98,13 @@ def asserting(tree: ast.Module) -> set[str]:
     return found
 
 
-def asserting_at_the_end(tree: ast.Module) -> set[str]:
-    """Return the names of a module's fixtures that assert once the test has ended."""
+def asserting_at_the_end(module: str) -> set[str]:
+    """Return the names of fixtures that assert once a test of a module has ended."""
+    folders = Path(module).parents
+    conftests = [str(folder / "conftest.py") for folder in folders]
+    modules = [module, *(name for name in conftests if (TESTS / name).exists())]
     found: set[str] = set()
-    for function in functions(tree):
+    for function in (each for name in modules for each in functions(syntax_tree(name))):
         ends = [each.lineno for each in ast.walk(function) if isinstance(each, ast.Yield)]
         lines = [each.lineno for each in ast.walk(function) if isinstance(each, ast.Assert)]
         if ends and max(lines, default=0) > max(ends):
@@ -111,10 +114,10 @@ def asserting_at_the_end(tree: ast.Module) -> set[str]:
 
 @MODULES
 def test_no_private_member_of_another_module_is_used(module: str) -> None:
-    own = own_names(summarise_space(module))
+    own = own_names(syntax_tree(module))
     private = [
         f"line {node.lineno}: {name}"
-        for node in ast.walk(summarise_space(module))
+        for node in ast.walk(syntax_tree(module))
         if isinstance(node, ast.stmt | ast.expr)
         for name in members(node)
         if is_private(name) and name not in own
@@ -127,7 +130,7 @@ def test_what_is_patched_is_an_attribute_of_an_object(module: str) -> None:
     """Nothing follows a dotted string when a module moves."""
     dotted = [
         f"line {node.lineno}: {ast.unparse(node)}"
-        for node in ast.walk(summarise_space(module))
+        for node in ast.walk(syntax_tree(module))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and len(node.args) < PATCHES.get(node.func.attr, 0)
@@ -137,8 +140,8 @@ def test_what_is_patched_is_an_attribute_of_an_object(module: str) -> None:
 
 @MODULES
 def test_every_test_asserts(module: str) -> None:
-    tree = summarise_space(module)
-    enough, fixtures = asserting(tree), asserting_at_the_end(tree)
+    tree = syntax_tree(module)
+    enough, fixtures = asserting(tree), asserting_at_the_end(module)
     idle = [
         f"line {function.lineno}: {function.name}"
         for function in functions(tree)
