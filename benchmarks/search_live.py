@@ -45,6 +45,7 @@ from search.objectives.baselines import (
     BaselineScores,
     baseline_errors,
     score_baselines,
+    time_baselines,
 )
 from search.objectives.goals import limits_from_goals
 from search.pareto import hypervolume
@@ -116,7 +117,8 @@ def trial_context(folder: Path, seed: int) -> tuple[SearchContext, Spec]:
 def scored_baselines(context: SearchContext) -> BaselineScores:
     """Return the scores and times of the baselines, as a search measures before its first trial."""
     problem, data = context.problem, context.data
-    return score_baselines(problem, data, context.reference_timing, baseline_errors(problem, data))
+    errors = baseline_errors(problem, data)
+    return score_baselines(errors, time_baselines(problem, data, context.reference_timing, errors))
 
 
 def complete_trial(context: SearchContext, searcher: Searcher, request: TrialRequest) -> Record:

@@ -16,6 +16,7 @@ from search.objectives.baselines import (
     mean_error,
     prepare_references,
     score_baselines,
+    time_baselines,
 )
 from search.objectives.goals import limits_from_goals
 from search.objectives.standard_baselines import (
@@ -25,6 +26,7 @@ from search.objectives.standard_baselines import (
 )
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
+from search.run.records import BaselineTimes
 from search.run.simulations import SimulationsSummary
 from search.run.spec import Spec
 from search.timing.reference import reference_sample_s
@@ -92,7 +94,20 @@ class FirstPhases:
         described = f"{described}\n{describe_baselines(standard)}"
         self.progress.print_line(described.rstrip())
         worst = max(errors.values(), default=error_of_mean)
-        return context, partial(_score_baselines, call, worst)
+        return context, partial(self._score_baselines, processor, worst)
+
+    def _score_baselines(
+        self, processor: str, largest_error: float | None, context: SearchContext
+    ) -> BaselineScores:
+        """Return the objective values of the baselines, of which earlier sessions timed some."""
+        errors, timing = context.baseline_errors, context.reference_timing
+        times = self.run.baseline_times(processor)
+        if untimed := [name for name in errors if name not in times]:
+            with stage_errors("timing the baselines"):
+                times |= self.call(time_baselines, context.problem, context.data, timing, untimed)
+            timed = BaselineTimes(processor=processor, relative_times=times)
+            self.run.write("baselines.json", timed)
+        return score_baselines(errors, times, largest_error=largest_error, has_time=timing.has_time)
 
     def _data(self) -> tuple[Dataset, SimulationsSummary | None]:
         """Return the data with the simulations of the run's budget, and what was bought, if any."""
@@ -116,18 +131,3 @@ class FirstPhases:
             data, bought = spender.spend(data, plan)
         self.progress.print_line(f"simulations  {bought.description}")
         return data, bought
-
-
-def _score_baselines(
-    call: Call, largest_error: float | None, context: SearchContext
-) -> BaselineScores:
-    """Return the objective values of the baselines, by a call of users' code."""
-    with stage_errors("timing the baselines"):
-        return call(
-            score_baselines,
-            context.problem,
-            context.data,
-            context.reference_timing,
-            context.baseline_errors,
-            largest_error,
-        )

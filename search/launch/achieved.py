@@ -8,7 +8,7 @@ from pathlib import Path
 COUNTED = ("trials/*.json", "derived/*.json", "simulations/*", "trainings/*")
 """Files of a run that each step of a search adds or rewrites."""
 
-WRITTEN = ("data.json", "validation.json", "retrained.json", "heat.json")
+WRITTEN = ("data.json", "baselines.json", "validation.json", "retrained.json", "heat.json")
 """Files of a run that its phases write."""
 
 

@@ -5,7 +5,7 @@ acquisition function gives it no value.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -102,14 +102,10 @@ def prepare_references(
     return fitted, errors, time_reference(fitted, data.test, earlier_s, errors)
 
 
-def score_baselines(
-    problem: Problem,
-    data: Dataset,
-    reference_timing: ReferenceTiming,
-    errors: Mapping[str, float],
-    largest_error: float | None = None,
-) -> BaselineScores:
-    """Return the objective values of the baselines, each timed as a trial is.
+def time_baselines(
+    problem: Problem, data: Dataset, reference_timing: ReferenceTiming, names: Iterable[str]
+) -> dict[str, float]:
+    """Return the relative times of baselines by their names, each timed as a trial is.
 
     They are timed with samples of the validation split, on none of which they fail.
 
@@ -117,18 +113,39 @@ def score_baselines(
         problem: The problem with the baselines.
         data: The data.
         reference_timing: How the reference is timed.
-        errors: Validation errors by the names of the baselines.
-        largest_error: Largest useful error; by default that of the worst of these baselines.
+        names: Names of the baselines.
     """
-    points: list[tuple[float, float]] = []
-    for name, error in errors.items():
+    times: dict[str, float] = {}
+    for name in names:
         run = problem.baseline_runs[name]
         with timing_slot(problem):
             samples = samples_per_call(run, problem, data.validation)
         call = spread_call(run, data.validation, samples)
         timing = time_against_reference(problem, data, reference_timing, call, MIN_ROUNDS)
-        points.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
-    slowest = 0.0 if reference_timing.has_time else math.inf
+        times[name] = timing.relative_time
+    return times
+
+
+def score_baselines(
+    errors: Mapping[str, float],
+    relative_times: Mapping[str, float],
+    *,
+    largest_error: float | None = None,
+    has_time: bool = True,
+) -> BaselineScores:
+    """Return the objective values of the baselines.
+
+    Args:
+        errors: Validation errors by the names of the baselines.
+        relative_times: Relative times by the names of the baselines.
+        largest_error: Largest useful error; by default that of the worst of these baselines.
+        has_time: Whether the reference has a time.
+    """
+    points = [
+        (math.log10(max(error, ERROR_FLOOR)), math.log10(relative_times[name]))
+        for name, error in errors.items()
+    ]
+    slowest = 0.0 if has_time else math.inf
     worst = max((error for error, _ in points), default=math.inf)
     if largest_error is not None:
         worst = math.log10(max(largest_error, ERROR_FLOOR))

@@ -4,9 +4,9 @@ spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
 their means, and of networks distilled from them), simulations/ (further samples that the search
-bought), heat.json (final evaluation), report.html, progress.json (of the latest phase),
-workers.json (how many are busy), nodes.json (of the cluster); while a search runs, driver.lock and
-driver.lease, and stop once a stop was requested.
+bought), baselines.json (their times), heat.json (final evaluation), report.html, progress.json (of
+the latest phase), workers.json (how many are busy), nodes.json (of the cluster); while a search
+runs, driver.lock and driver.lease, and stop once a stop was requested.
 """
 
 import errno
@@ -37,6 +37,7 @@ from search.run.finalists import (
 from search.run.lease import hold, new_lease, read_lease
 from search.run.nodes import ClusterStatus
 from search.run.records import (
+    BaselineTimes,
     DatasetSummary,
     Occupancy,
     PhaseProgress,
@@ -310,6 +311,12 @@ class RunDirectory:
         """Return the seconds per sample of a slow reference, if it was timed on this processor."""
         summary = self.data() if self.has_data else None
         return summary.reference_s if summary and summary.processor == processor else None
+
+    def baseline_times(self, processor: str) -> dict[str, float]:
+        """Return the relative times of the baselines timed on this processor so far, by name."""
+        path = self.folder / "baselines.json"
+        timed = BaselineTimes.read(path) if path.exists() else None
+        return timed.relative_times if timed and timed.processor == processor else {}
 
     def retrainings(self) -> RetrainingResults:
         """Return the results of the retrainings so far."""

@@ -307,6 +307,18 @@ class Occupancy(FrozenModel):
     workers: int
 
 
+class BaselineTimes(FrozenModel):
+    """Relative times of the baselines, measured before the first trials of a run.
+
+    Args:
+        processor: The processor.
+        relative_times: Time of each baseline over that of the reference, by name.
+    """
+
+    processor: str
+    relative_times: dict[str, float]
+
+
 class StoppingTime(FrozenModel):
     """How long drivers of a run have taken to stop after a signal.
 

@@ -186,6 +186,7 @@ def test_a_search_is_stopped_from_another_shell_and_resumed(
     assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
     before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert 1 <= len(before) < trials
+    baselines = (folder / "baselines.json").read_bytes()
     kept = {int(path.name) for path in (folder / "artefacts").iterdir()}
     assert kept <= {record.number for record in RunDirectory.open(folder).records()}
     assert f"resume with: simstead resume {folder}" in simstead("status", folder).stdout
@@ -198,6 +199,7 @@ def test_a_search_is_stopped_from_another_shell_and_resumed(
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert len(after) == trials
     assert before.items() <= after.items()
+    assert (folder / "baselines.json").read_bytes() == baselines, "they are timed once"
     assert set(keys(folder)) == set(keys(finished_run)[:trials]), (
         "the same seed gives the same candidates"
     )

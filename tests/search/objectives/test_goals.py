@@ -25,7 +25,12 @@ from problems.contract import RandomChoice
 from problems.data.dataset import generate, search_digest
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
-from search.objectives.baselines import baseline_errors, mean_error, score_baselines
+from search.objectives.baselines import (
+    baseline_errors,
+    mean_error,
+    score_baselines,
+    time_baselines,
+)
 from search.objectives.goals import limits_from_goals
 from search.objectives.recommendation import MAX_FRONT_MEMBERS, recommendation, select_finalists
 from search.run.records import NO_LIMITS, Limits, Record
@@ -229,7 +234,8 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
     errors = baseline_errors(wish, data)
     assert errors == {"undamped": score_split(wish, undamped, data.validation).metrics["error"]}
-    known = score_baselines(wish, data, time_reference(wish, data.test), errors)
+    times = time_baselines(wish, data, time_reference(wish, data.test), errors)
+    known = score_baselines(errors, times)
     ((error, time),) = known.points
     assert error == pytest.approx(np.log10(errors["undamped"]))
     assert np.isfinite(time)
@@ -264,7 +270,8 @@ def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(
     data = replace(data, validation=data.validation.take(slow), test=data.test.take(fast))
     wish = replace(problem, baselines={"raising": raising_when_fast})
     errors = baseline_errors(wish, data)
-    assert len(score_baselines(wish, data, time_reference(wish, data.test), errors).points) == 1
+    times = time_baselines(wish, data, time_reference(wish, data.test), errors)
+    assert times.keys() == {"raising"}
 
 
 def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -340,7 +347,9 @@ def test_the_best_baseline_stands_for_a_reference_without_a_time(
     assert (timing.baseline, timing.has_time) == ("undamped", False)
     assert timing.samples == problem.deployment.batch
     assert timing.timed_calls(data.test).keys() == {"reference"}
-    scores = score_baselines(timeless, data, timing, {"undamped": 0.2, "constant": 0.9})
+    times = time_baselines(timeless, data, timing, ["undamped", "constant"])
+    errors = {"undamped": 0.2, "constant": 0.9}
+    scores = score_baselines(errors, times, has_time=timing.has_time)
     assert scores.upper_bounds == (pytest.approx(np.log10(0.9)), np.inf)
 
 
