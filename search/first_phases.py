@@ -67,11 +67,11 @@ class FirstPhases:
         """
         problem, call = self.problem, self.call
         data, bought = self._data()
+        self.progress.start_phase("baselines")
         with stage_errors("fitting and timing the baselines and the reference"):
             problem, errors, reference_timing = call(
                 prepare_references, problem, data, self.run.reference_s(processor)
             )
-        self.progress.start_phase("baselines")
         standard = fit_standard_baselines(problem, data, self.spec.size, call, self.on_progress)
         problem = with_standard_baselines(problem, standard)
         error_of_mean = None if errors else call(mean_error, problem, data)
