@@ -11,6 +11,7 @@ from problems.cases.turbulence.baselines import (
 from problems.cases.turbulence.closures import Mixed, dynamic_smagorinsky, no_stress
 from problems.cases.turbulence.encodings import (
     GradientEncoding,
+    GradientHistoryEncoding,
     GradientTensorEncoding,
     ResolvedFieldEncoding,
     StencilEncoding,
@@ -93,6 +94,7 @@ def turbulence(size: Size) -> Problem:
             "gradient": GradientEncoding(simulation, thinning=preset.thinning),
             "stencil": StencilEncoding(simulation, thinning=preset.thinning),
             "invariant": GradientTensorEncoding(simulation, thinning=preset.thinning),
+            "history": GradientHistoryEncoding(simulation, thinning=preset.thinning),
         },
         score=SpectrumScore(),
         metrics=METRICS,
@@ -110,6 +112,7 @@ def turbulence(size: Size) -> Problem:
         epochs=preset.epochs,
         calibration=Calibration(replace(simulation, frames=2), 1.0 / (simulation.frames - 1), 1),
         deployment=Deployment(batch=1),
-        pictures=SpectrumPictures(simulation.outputs),
+        # Earlier velocities look like those of the frames.
+        pictures=SpectrumPictures(simulation.outputs[:-1]),
         symmetries=SYMMETRIES,
     )

@@ -52,7 +52,10 @@ class LargeEddySimulation:
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - a baseline's signature
         """Return the outputs of the runs."""
         return large_eddy_run(
-            self.points, self.schedule, inputs, lambda flows: [self.closure(flow) for flow in flows]
+            self.points,
+            self.schedule,
+            inputs,
+            lambda histories: [self.closure(flow) for flow, *_ in histories],
         )
 
 

@@ -15,7 +15,12 @@ import numpy as np
 from problems.cases.turbulence.baselines import LargeEddySimulation
 from problems.cases.turbulence.closures import Mixed, no_stress, without_backscatter
 from problems.cases.turbulence.filtering import COMPONENTS, coarse_equations
-from problems.cases.turbulence.large_eddy import ResolvedFlow, large_eddy_run
+from problems.cases.turbulence.large_eddy import (
+    PAST_STEPS,
+    FlowHistory,
+    ResolvedFlow,
+    large_eddy_run,
+)
 from problems.cases.turbulence.simulation import ForcedTurbulence
 from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
@@ -40,6 +45,9 @@ CORRECTED = {NONE: no_stress, GRADIENT: Mixed()}
 VELOCITY, GRADIENTS = "velocity", "gradients"
 
 STENCIL_RADII = (1, 2)
+
+WINDOWS = (2, 1 + PAST_STEPS)
+"""Numbers of steps that a network of the history reads."""
 
 MEMORISED_ERROR = 2.0
 """Largest error of a network that has memorised training pairs [dex]. It isn't a perfect closure: a
@@ -112,13 +120,15 @@ class ClosureEncoding(Encoding):
         """
         scale = np.float32(self.statistics["stress"])
 
-        def closure(flows: Sequence[ResolvedFlow]) -> list[Array]:
-            fields = np.stack([self._network_inputs(self._features(flow)) for flow in flows])
+        def closure(histories: Sequence[FlowHistory]) -> list[Array]:
+            fields = np.stack(
+                [self._network_inputs(self._features(history)) for history in histories]
+            )
             predicted = network(np.ascontiguousarray(self._rows(fields)))
             grids = predicted.reshape(*fields.shape[:-1], len(COMPONENTS)) * scale
             return [
-                self._completed(np.moveaxis(grid, -1, 0), flow)
-                for grid, flow in zip(grids, flows, strict=True)
+                self._completed(np.moveaxis(grid, -1, 0), history[0])
+                for grid, history in zip(grids, histories, strict=True)
             ]
 
         reference = self.simulation
@@ -134,19 +144,30 @@ class ClosureEncoding(Encoding):
 
     def _fields(self, split: Split) -> Iterator[tuple[Array, Array]]:
         """Yield features (c, n, n, n) and stresses (6, n, n, n) to be learned, of every frame."""
-        velocities = np.asarray(split.outputs["velocity"], np.float32)
+        velocities, past, stresses = (
+            np.asarray(split.outputs[name], np.float32) for name in ("velocity", "past", "stress")
+        )
         grid = velocities.shape[3:]
         equations = coarse_equations(grid[0], 0.0)
-        for velocity, stress in zip(
+        for velocity, earlier, stress in zip(
             velocities.reshape(-1, 3, *grid),
-            np.asarray(split.outputs["stress"], np.float32).reshape(-1, 6, *grid),
+            past.reshape(-1, *past.shape[2:]),
+            stresses.reshape(-1, 6, *grid),
             strict=True,
         ):
-            flow = ResolvedFlow(equations, equations.to_modes(velocity))
-            yield self._features(flow), stress - CORRECTED[self.corrected](flow)
+            history = [
+                ResolvedFlow(equations, equations.to_modes(values))
+                for values in (velocity, *earlier[: self._steps_read - 1])
+            ]
+            yield self._features(history), stress - CORRECTED[self.corrected](history[0])
+
+    @property
+    def _steps_read(self) -> int:
+        """Number of steps of the run that the network reads, the present one included."""
+        return 1
 
     @abstractmethod
-    def _features(self, flow: ResolvedFlow) -> Array:
+    def _features(self, history: FlowHistory) -> Array:
         """Return what the network reads (c, n, n, n), in physical units."""
 
     def _network_inputs(self, features: Array) -> Array:
@@ -186,7 +207,8 @@ class ResolvedFieldEncoding(ClosureEncoding):
         reads = choose.categorical("reads", (VELOCITY, GRADIENTS))
         return {**super().settings(choose), "reads": reads}
 
-    def _features(self, flow: ResolvedFlow) -> Array:
+    def _features(self, history: FlowHistory) -> Array:
+        flow = history[0]
         return flow.velocity if self.reads == VELOCITY else _rows_of(flow.gradient)
 
     def _rows(self, fields: Array) -> Array:
@@ -228,12 +250,11 @@ class StencilEncoding(PointEncoding):
         """Return the settings of all closures, and the radius."""
         return {**super().settings(choose), "radius": choose.categorical("radius", STENCIL_RADII)}
 
-    def _features(self, flow: ResolvedFlow) -> Array:
+    def _features(self, history: FlowHistory) -> Array:
+        velocity = history[0].velocity
         shifts = product(range(-self.radius, self.radius + 1), repeat=3)
         around = [
-            np.roll(flow.velocity, shift, axis=(1, 2, 3)) - flow.velocity
-            for shift in shifts
-            if any(shift)
+            np.roll(velocity, shift, axis=(1, 2, 3)) - velocity for shift in shifts if any(shift)
         ]
         return np.concatenate(around)
 
@@ -246,8 +267,8 @@ class GradientEncoding(PointEncoding):
 
     layout: ClassVar[Layout] = Layout.FLAT
 
-    def _features(self, flow: ResolvedFlow) -> Array:
-        return _rows_of(flow.gradient)
+    def _features(self, history: FlowHistory) -> Array:
+        return _rows_of(history[0].gradient)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,6 +281,36 @@ class GradientTensorEncoding(GradientEncoding):
 
     def _rows(self, fields: Array) -> Array:
         return super()._rows(fields).reshape(-1, 3, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientHistoryEncoding(PointEncoding):
+    """The velocity gradients at a point in the last steps of the run, the earliest first.
+
+    Args:
+        window: Searched: number of steps, the present one included.
+    """
+
+    IDENTITY: ClassVar[str] = "turbulence/history"
+
+    window: int = WINDOWS[0]
+
+    layout: ClassVar[Layout] = Layout.SEQUENCE
+
+    def settings(self, choose: Choose) -> Settings:
+        """Return the settings of all closures, and the number of steps."""
+        return {**super().settings(choose), "window": choose.categorical("window", WINDOWS)}
+
+    @property
+    def _steps_read(self) -> int:
+        return self.window
+
+    def _features(self, history: FlowHistory) -> Array:
+        earliest_first = reversed(history[: self.window])
+        return np.concatenate([_rows_of(flow.gradient) for flow in earliest_first])
+
+    def _rows(self, fields: Array) -> Array:
+        return fields.reshape(-1, self.window, fields.shape[-1] // self.window)
 
 
 def _rows_of(gradient: Array) -> Array:

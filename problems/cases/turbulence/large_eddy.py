@@ -1,5 +1,6 @@
 """The host: a large-eddy simulation with any closure in the place of its sub-grid stresses."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,9 @@ from problems.interfaces.types import Array, Batch
 
 STATIONARY_SHARE = 0.25
 """Share of a run before its spectrum is averaged: a closure's own balance has set in."""
+
+PAST_STEPS = 3
+"""Earlier steps of a large-eddy simulation that a closure may read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +49,12 @@ class ResolvedFlow:
 Closure = Callable[[ResolvedFlow], Array]
 """closure(flow): the deviatoric sub-grid stress (6, n, n, n) of a resolved flow."""
 
-ClosureOfRuns = Callable[[Sequence[ResolvedFlow]], Sequence[Array]]
-"""closure(flows): the stresses of the flows of several runs, by one call of a network."""
+FlowHistory = Sequence[ResolvedFlow]
+"""The flow of a run and those of the last steps, 1 + `PAST_STEPS` in all, the latest first. Before
+its start a run has stood at its start."""
+
+ClosureOfRuns = Callable[[Sequence[FlowHistory]], Sequence[Array]]
+"""closure(histories): the stresses of the flows of several runs, by one call of a network."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def large_eddy_run(points: int, schedule: Schedule, inputs: Batch, closure: Clos
         for start, viscosity in zip(inputs["start"], inputs["viscosity"], strict=True)
     ]
     for number in range(runs[0].steps + 1):
-        stresses = closure([run.flow for run in runs])
+        stresses = closure([tuple(run.history) for run in runs])
         for run, stress in zip(runs, stresses, strict=True):
             run.record(number, stress)
             if number < run.steps:
@@ -91,41 +99,44 @@ def large_eddy_run(points: int, schedule: Schedule, inputs: Batch, closure: Clos
 
 
 class _Run:
-    """One large-eddy simulation: its flow, and what has been recorded of it."""
+    """One large-eddy simulation: its last flows, and what has been recorded of it."""
 
     def __init__(self, equations: NavierStokes, schedule: Schedule, start: Array) -> None:
         fine = NavierStokes(start.shape[-1], equations.viscosity)
         modes = fine.to_modes(np.asarray(start, np.float32))
-        self.flow = ResolvedFlow(equations, resolved(modes, equations))
+        first = ResolvedFlow(equations, resolved(modes, equations))
+        self.history = deque([first] * (1 + PAST_STEPS), maxlen=1 + PAST_STEPS)
         self._schedule = schedule
         self._steps_of_frame = equations.steps(schedule.interval)
         self.steps = self._steps_of_frame * (schedule.frames - 1)
         self._step = schedule.interval / self._steps_of_frame
         self._decay = equations.half_decay(self._step)
         self._power, self._averaged = np.zeros(equations.squared.shape), 0
-        self._velocities: list[Array] = []
+        self._velocities: list[list[Array]] = []
         self._stresses: list[Array] = []
 
     def record(self, number: int, stress: Array) -> None:
         """Record the flow before a step, with its stress."""
         if number % self._steps_of_frame == 0:
-            self._velocities.append(self.flow.velocity)
+            self._velocities.append([flow.velocity for flow in self.history])
             self._stresses.append(stress)
         if number > STATIONARY_SHARE * self.steps:
-            self._power += power_of(self.flow.modes)
+            self._power += power_of(self.history[0].modes)
             self._averaged += 1
 
     def advance(self, stress: Array) -> None:
         """Advance the flow by one step."""
-        equations = self.flow.equations
-        modes = equations.step(self.flow.modes, self._step, self._decay, stress)
-        self.flow = ResolvedFlow(equations, modes)
+        flow = self.history[0]
+        modes = flow.equations.step(flow.modes, self._step, self._decay, stress)
+        self.history.appendleft(ResolvedFlow(flow.equations, modes))
 
     def outputs(self) -> Batch:
         """Return the recorded outputs, without an axis of samples."""
         power = self._power / self._averaged
+        velocities = np.array(self._velocities)
         return {
-            "velocity": np.stack(self._velocities),
+            "velocity": velocities[:, 0],
             "stress": np.stack(self._stresses),
-            "spectrum": self.flow.equations.spectrum(power, self._schedule.shells),
+            "spectrum": self.history[0].equations.spectrum(power, self._schedule.shells),
+            "past": velocities[:, 1:],
         }

@@ -1,12 +1,15 @@
 """The reference: forced turbulence on a fine grid, filtered to a coarse one."""
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
 
 from problems.cases.turbulence.filtering import coarse_equations, resolved, unresolved_stress
-from problems.cases.turbulence.large_eddy import STATIONARY_SHARE, Schedule
+from problems.cases.turbulence.large_eddy import PAST_STEPS, STATIONARY_SHARE, Schedule
 from problems.cases.turbulence.navier_stokes import NavierStokes, power_of, regridded
 from problems.interfaces.types import Array, Batch, Field
 
@@ -60,7 +63,7 @@ class ForcedTurbulence:
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Resolved velocities and stresses at the frames, and the mean energy spectrum."""
+        """Velocities and stresses at the frames, the mean spectrum, and velocities before."""
         grid, shells = (self.coarse,) * 3, self.schedule.shells
         return (
             Field(
@@ -86,6 +89,14 @@ class ForcedTurbulence:
                 ("wavenumber",),
                 (0.0, 1e6),
                 "energy spectrum of the resolved velocity, mean over the run",
+            ),
+            Field(
+                "past",
+                (self.frames, PAST_STEPS, 3, *grid),
+                "1",
+                ("time", "step", "component", *SPATIAL_AXES),
+                (-1e3, 1e3),
+                "resolved velocity 1, 2, ... steps of the coarse grid before a frame",
             ),
         )
 
@@ -116,23 +127,51 @@ class ForcedTurbulence:
         steps = fine.steps(self.interval)
         step = self.interval / steps
         decay, total = fine.half_decay(step), steps * (self.frames - 1)
+        # Fine steps in one of the coarse grid, which needn't be a whole number.
+        ratio = steps / coarse.steps(self.interval)
+        kept = 1 + ceil(PAST_STEPS * ratio)
+        recent = deque([resolved(modes, coarse)] * kept, maxlen=kept)
         power, averaged = np.zeros(coarse.squared.shape), 0
         velocities: list[Array] = []
         stresses: list[Array] = []
+        past: list[Array] = []
         for number in range(total + 1):
             if number % steps == 0:
-                velocities.append(coarse.to_field(resolved(modes, coarse)))
+                velocities.append(coarse.to_field(recent[0]))
+                past.append(coarse.to_field(earlier_modes(recent, ratio)))
                 stresses.append(unresolved_stress(modes, fine, coarse))
             if number > STATIONARY_SHARE * total:
-                power += power_of(resolved(modes, coarse))
+                power += power_of(recent[0])
                 averaged += 1
             if number < total:
                 modes = fine.step(modes, step, decay)
+                recent.appendleft(resolved(modes, coarse))
         return {
             "velocity": np.stack(velocities),
             "stress": np.stack(stresses),
             "spectrum": coarse.spectrum(power / averaged, self.schedule.shells),
+            "past": np.stack(past),
         }
+
+
+def earlier_modes(recent: Sequence[Array], ratio: float) -> Array:
+    """Return modes (p, ...) at the last p = `PAST_STEPS` steps of the coarse grid.
+
+    Between two steps of the fine grid they are interpolated linearly.
+
+    Args:
+        recent: Modes after the last steps of the fine grid, the latest first.
+        ratio: Steps of the fine grid in one of the coarse grid.
+    """
+    earlier: list[Array] = []
+    for number in range(1, PAST_STEPS + 1):
+        later = int(number * ratio)
+        share = np.float32(number * ratio - later)
+        between = recent[later]
+        if share:
+            between = between + share * (recent[later + 1] - between)
+        earlier.append(between)
+    return np.stack(earlier)
 
 
 def random_modes(equations: NavierStokes, rng: np.random.Generator) -> Array:

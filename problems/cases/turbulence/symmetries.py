@@ -39,6 +39,7 @@ class CubeSymmetry:
             **batch,
             "velocity": self.vectors(batch["velocity"]),
             "stress": self.tensors(batch["stress"]),
+            "past": self.vectors(batch["past"]),
         }
 
     def vectors(self, values: Array) -> Array:

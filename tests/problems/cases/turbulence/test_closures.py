@@ -23,6 +23,7 @@ from problems.cases.turbulence.closures import (
 from problems.cases.turbulence.encodings import (
     ClosureEncoding,
     GradientEncoding,
+    GradientHistoryEncoding,
     GradientTensorEncoding,
     ResolvedFieldEncoding,
     StencilEncoding,
@@ -32,9 +33,14 @@ from problems.cases.turbulence.filtering import (
     coarse_equations,
     contracted,
 )
-from problems.cases.turbulence.large_eddy import Closure, ResolvedFlow
+from problems.cases.turbulence.large_eddy import (
+    PAST_STEPS,
+    Closure,
+    ResolvedFlow,
+    Schedule,
+)
 from problems.cases.turbulence.navier_stokes import regridded
-from problems.cases.turbulence.simulation import ForcedTurbulence, random_modes
+from problems.cases.turbulence.simulation import ForcedTurbulence, earlier_modes, random_modes
 from problems.cases.turbulence.symmetries import SYMMETRIES
 from problems.cases.turbulence.validation import SpectrumScore
 from problems.data.simulate import run_isolating_failures
@@ -44,7 +50,8 @@ SIMULATION = ForcedTurbulence(32, 16, (0.008, 0.009), 3, 0.5, 3.0, 0.5)
 INPUTS = SIMULATION.draw(2, RNG)
 TRAIN = Split(INPUTS, SIMULATION.run(INPUTS, RNG))
 EQUATIONS = coarse_equations(16, 0.008)
-KINDS = (ResolvedFieldEncoding, StencilEncoding, GradientEncoding, GradientTensorEncoding)
+POINTS = (StencilEncoding, GradientEncoding, GradientTensorEncoding)
+KINDS = (ResolvedFieldEncoding, *POINTS, GradientHistoryEncoding)
 
 
 def flow_of(velocity: Array) -> ResolvedFlow:
@@ -171,12 +178,48 @@ def test_a_network_gives_the_stresses_of_every_point(kind: type[ClosureEncoding]
     np.testing.assert_allclose(outputs["stress"][0, 0], STRESS, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", POINTS)
 def test_networks_of_points_do_not_see_a_constant_wind(kind: type[ClosureEncoding]) -> None:
     encoding = kind(SIMULATION).fit(TRAIN)
     windy = {**TRAIN.outputs, "velocity": TRAIN.outputs["velocity"] + np.float32(0.5)}
     still, moved = encoding.pairs(TRAIN), encoding.pairs(Split(INPUTS, windy))
     np.testing.assert_allclose(still.inputs, moved.inputs, atol=1e-4)
+
+
+def test_the_past_of_a_run_is_that_of_its_steps_and_begins_at_rest() -> None:
+    # Frames are one step of the coarse grid apart, two of the fine one.
+    reference = replace(SIMULATION, frames=2 + PAST_STEPS, interval=1.0 / 12.0)
+    one = {name: values[:1] for name, values in INPUTS.items()}
+    schedule = Schedule(reference.frames, reference.interval, 5)
+    baseline = LargeEddySimulation(16, schedule, Smagorinsky(0.1))
+    for outputs in (reference.run(one, RNG), baseline(one, RNG)):
+        velocity, past = outputs["velocity"][0], outputs["past"][0]
+        for frame in range(reference.frames):
+            steps = [max(frame - 1 - step, 0) for step in range(PAST_STEPS)]
+            np.testing.assert_allclose(past[frame], velocity[steps], atol=1e-6)
+
+
+def test_the_past_between_steps_of_the_fine_grid_is_interpolated() -> None:
+    recent = [np.full(2, -0.5 * step) for step in range(10)]
+    past = earlier_modes(recent, 60 / 23)
+    expected = [-0.5 * step * 60 / 23 for step in range(1, 1 + PAST_STEPS)]
+    np.testing.assert_allclose(past, np.stack([expected, expected], axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("window", [2, 4])
+def test_a_network_of_the_history_reads_the_earliest_step_first(window: int) -> None:
+    settings = {"thinning": 8, "window": window}
+    encoding = GradientHistoryEncoding(SIMULATION).configured(settings).fit(TRAIN)
+    rows = encoding.pairs(TRAIN).inputs.reshape(2, SIMULATION.frames, -1, window, 9)
+    present = GradientEncoding(SIMULATION, thinning=8).fit(TRAIN)
+    scale = present.statistics["input"] / encoding.statistics["input"]
+    gradients = present.pairs(TRAIN).inputs.reshape(2, SIMULATION.frames, -1, 9) * scale
+    np.testing.assert_allclose(rows[:, :, :, -1], gradients, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(rows[:, 0, :, 0], rows[:, 0, :, -1])
+    # The change over a step is small beside the gradients, and grows with the number of steps.
+    changes = [np.std(rows[:, 1:, :, -1] - rows[:, 1:, :, -1 - step]) for step in range(window)]
+    assert np.all(np.diff(changes) > 0.0)
+    assert changes[-1] < np.std(gradients)
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES, ids=lambda symmetry: symmetry.name)
