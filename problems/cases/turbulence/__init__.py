@@ -115,4 +115,5 @@ def turbulence(size: Size) -> Problem:
         # Earlier velocities look like those of the frames.
         pictures=SpectrumPictures(simulation.outputs[:-1]),
         symmetries=SYMMETRIES,
+        version=2,
     )
