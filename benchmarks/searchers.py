@@ -1,18 +1,26 @@
-"""The searchers that are compared: simstead, Ray Tune with OptunaSearch and ASHA, Optuna, random.
+"""The searchers that are compared: simstead, peers, and peers with parts of simstead.
 
 A searcher suggests trials, decides at rungs which of them continue, and receives a record of each.
-All search the same space with the same seeds: in `search_efficiency.py` on a fake clock, in
-`search_live.py` on a real one.
+It is a way to ask for networks, with several deployments of each or one, and with successive
+halving or without. So peers are run as their users would and, which is the fair comparison, with
+the deployments and the halving of simstead; and simstead without one of its parts. All search the
+same space with the same seeds: in `search_efficiency.py` on a fake clock, in `search_live.py` on a
+real one.
 """
 
 import math
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import Trial, TrialState
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState, create_trial
+from plotly.colors import qualitative
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
@@ -22,7 +30,9 @@ from search.run.directory import RunDirectory
 from search.run.records import Limits, Record, State
 from search.run.spec import Spec
 from search.sampling.choices import TrialChooser
-from search.sampling.study import SearchStudy
+from search.sampling.configuration import NetworkKey
+from search.sampling.history import History, Observations, StoppedTraining
+from search.sampling.study import MAX_TPE_ATTEMPTS, InterruptedTrial, SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.workers.successive_halving import SuccessiveHalving
 from spaces.candidate import Candidate
@@ -59,23 +69,22 @@ class Searcher(Protocol):
         ...
 
 
-class SimsteadSearcher:
-    """The trial queue and successive halving of simstead, as the driver uses them."""
+class QueueSearcher:
+    """A study with the trial queue and successive halving of simstead, as the driver uses them.
 
-    times_untrained = True
+    Args:
+        study: Suggests networks and their further deployments.
+        run: The run directory.
+        spec: The specification, which says how often a network is deployed.
+        halving: Whether trials are stopped at rungs. Otherwise untrained networks aren't timed.
+    """
 
     def __init__(
-        self,
-        problem: Problem,
-        spec: Spec,
-        run: RunDirectory,
-        limits: Limits,
-        baselines: BaselineScores,
+        self, study: SearchStudy, run: RunDirectory, spec: Spec, *, halving: bool = True
     ) -> None:
-        study = SearchStudy(run.journal, problem, spec, limits)
-        study.compare_with(baselines)
+        self.times_untrained = halving
         self._queue = TrialQueue(study, run, spec, [])
-        self._halving = SuccessiveHalving()
+        self._halving = SuccessiveHalving() if halving else None
 
     def ask(self) -> TrialRequest:
         """Return the next trial of the queue."""
@@ -88,13 +97,100 @@ class SimsteadSearcher:
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
         """Return the decision of successive halving; a resumed trial passes its earlier rungs."""
-        return share <= request.resumed_share or self._halving.should_continue(
-            share, error, relative_time
-        )
+        if self._halving is None or share <= request.resumed_share:
+            return True
+        return self._halving.should_continue(share, error, relative_time)
 
     def tell(self, record: Record) -> None:
         """Write the record and tell the study."""
         self._queue.ended(record)
+
+
+class PeerStudy(SearchStudy):
+    """A study whose networks a sampler of Optuna suggests; their further deployments are ours.
+
+    The sampler learns from further deployments, too. A training that was stopped is told with its
+    error at the last rung and the time of the untrained network, as Ray Tune tells it.
+
+    Args:
+        journal: File of the journal.
+        problem: The problem.
+        spec: The specification of the run.
+        limits: The problem's goals.
+        sampler: The sampler.
+    """
+
+    def __init__(
+        self, journal: Path, problem: Problem, spec: Spec, limits: Limits, sampler: BaseSampler
+    ) -> None:
+        super().__init__(journal, problem, spec, limits)
+        self._objective = problem.objective.name
+        self._peer = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        self._asked: dict[int, Trial] = {}
+        self._candidates: set[str] = set()
+
+    def ask(
+        self,
+        interrupted: InterruptedTrial | None = None,  # noqa: ARG002 - of the base class
+    ) -> tuple[int, Candidate]:
+        """Return the number and candidate of a new trial, by the sampler.
+
+        With several deployments a candidate that was tried before is refused a few times, as in
+        simstead; with one, the sampler does as it pleases.
+        """
+        trial, candidate = self._suggest()
+        for _ in range(MAX_TPE_ATTEMPTS - 1 if self._spec.deployments > 1 else 0):
+            if candidate.key not in self._candidates:
+                break
+            self._peer.tell(trial, state=TrialState.FAIL)
+            trial, candidate = self._suggest()
+        self._candidates.add(candidate.key)
+        number, candidate = self._ask_fixed(trial.params, self._spec.seed, {})
+        self._asked[number] = trial
+        return number, candidate
+
+    def _suggest(self) -> tuple[Trial, Candidate]:
+        trial, spec = self._peer.ask(), self._spec
+        chooser = TrialChooser(trial)
+        return trial, self._space.choose_candidate(spec.size, chooser, spec.seed)
+
+    def tell(self, record: Record) -> None:
+        """Tell both studies how a trial ended."""
+        super().tell(record)
+        asked, values = self._asked.pop(record.number, None), self._values(record)
+        if asked is not None:
+            self._peer.tell(asked, values, TrialState.COMPLETE if values else TrialState.FAIL)
+        elif values:
+            trial = self._study.get_trials(deepcopy=False)[record.number]
+            parameters, distributions = trial.params, trial.distributions
+            self._peer.add_trial(
+                create_trial(values=values, params=parameters, distributions=distributions)
+            )
+
+    def _values(self, record: Record) -> list[float] | None:
+        """Return log10 of error and time, of the last rung for a trial that was stopped."""
+        if record.timing is not None:
+            error, time = record.metrics[self._objective], record.timing.relative_time
+        elif record.rungs and record.untrained_relative_time is not None:
+            error, time = record.rungs[-1].error, record.untrained_relative_time
+        else:
+            return None
+        return [_log(error), math.log10(time)] if math.isfinite(error) else None
+
+
+class StudyWithoutResumption(SearchStudy):
+    """A study of simstead that resumes no training that was stopped."""
+
+    def _observations(self, history: History) -> Observations:
+        return ObservationsWithoutResumption(*super()._observations(history))
+
+
+class ObservationsWithoutResumption(Observations):
+    """Observations of which no training is resumed."""
+
+    def resumable_trainings(self) -> dict[NetworkKey, StoppedTraining]:
+        """Return nothing."""
+        return {}
 
 
 class RayTuneSearcher:
@@ -174,54 +270,93 @@ def _log(error: float) -> float:
     return math.log10(error) if math.isfinite(error) else error
 
 
-class OptunaSearcher:
-    """An Optuna study with two objectives: complete trainings, failures reported as such."""
+MakeSearcher = Callable[[Problem, Spec, RunDirectory, Limits, BaselineScores], Searcher]
 
-    times_untrained = False
 
-    def __init__(self, problem: Problem, spec: Spec, sampler: BaseSampler) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._spec = Space(problem, spec.restrictions), spec
-        self._objective = problem.objective.name
-        self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
-        self._open: dict[int, Trial] = {}
+@dataclass(frozen=True)
+class Composition:
+    """A searcher: a way to ask for networks, with deployments and halving of simstead or without.
 
-    def ask(self) -> TrialRequest:
-        """Return the trial that the study suggests."""
-        trial = self._study.ask()
-        self._open[trial.number] = trial
-        spec = self._spec
-        return TrialRequest(
-            trial.number, self._space.choose_candidate(spec.size, TrialChooser(trial), spec.seed)
-        )
+    Args:
+        sampler: Returns the sampler of Optuna for a seed that suggests networks; None for simstead.
+        deployments: Whether a network is deployed as often as in simstead, or else once.
+        halving: Whether trainings are stopped at rungs.
+        resumption: Whether simstead resumes stopped trainings.
+    """
 
-    def should_continue(
+    sampler: Callable[[int], BaseSampler] | None = None
+    deployments: bool = True
+    halving: bool = True
+    resumption: bool = True
+
+    def __call__(
         self,
-        request: TrialRequest,  # noqa: ARG002 - of the protocol, as those below
-        share: float,  # noqa: ARG002
-        error: float,  # noqa: ARG002
-        relative_time: float,  # noqa: ARG002
-    ) -> bool:
-        """Return True: no trial is stopped."""
-        return True
-
-    def tell(self, record: Record) -> None:
-        """Tell the study the result."""
-        trial = self._open.pop(record.number)
-        if record.timing is None:
-            self._study.tell(trial, state=TrialState.FAIL)
+        problem: Problem,
+        spec: Spec,
+        run: RunDirectory,
+        limits: Limits,
+        baselines: BaselineScores,
+    ) -> Searcher:
+        """Return the searcher of a run."""
+        changes = {} if self.deployments else {"deployments": 1}
+        changes |= {"initial_design_size": 0} if self.sampler else {}
+        spec = spec.model_copy(update=changes)
+        if self.sampler:
+            sampler = self.sampler(spec.seed)
+            study: SearchStudy = PeerStudy(run.journal, problem, spec, limits, sampler)
         else:
-            error = record.metrics[self._objective]
-            self._study.tell(trial, [_log(error), math.log10(record.timing.relative_time)])
+            kind = SearchStudy if self.resumption else StudyWithoutResumption
+            study = kind(run.journal, problem, spec, limits)
+        study.compare_with(baselines)
+        return QueueSearcher(study, run, spec, halving=self.halving)
 
 
-SEARCHERS: dict[str, Callable[[Problem, Spec, RunDirectory, Limits, BaselineScores], Searcher]] = {
-    SIMSTEAD_NAME: SimsteadSearcher,
-    "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTuneSearcher(problem, spec, 4),
-    "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTuneSearcher(problem, spec, 2),
-    "Optuna": lambda problem, spec, *_: OptunaSearcher(problem, spec, TPESampler(seed=spec.seed)),
-    "random": lambda problem, spec, *_: OptunaSearcher(problem, spec, RandomSampler(spec.seed)),
+def _multivariate_tpe(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(multivariate=True, group=True, seed=seed)
+
+
+def _tune(reduction_factor: int) -> MakeSearcher:
+    return lambda problem, spec, *_: RayTuneSearcher(problem, spec, reduction_factor)
+
+
+def _alone(sampler: Callable[[int], BaseSampler]) -> Composition:
+    """Return a sampler as its users run it: one deployment of each network, all trained."""
+    return Composition(sampler, deployments=False, halving=False)
+
+
+AS_USERS_RUN_THEM: dict[str, MakeSearcher] = {
+    "OptunaSearch + ASHA, by 4": _tune(4),
+    "OptunaSearch + ASHA, by 2": _tune(2),
+    "TPE": _alone(lambda seed: TPESampler(seed=seed)),
+    "TPE, multivariate": _alone(_multivariate_tpe),
+    "NSGA-II": _alone(lambda seed: NSGAIISampler(seed=seed)),
+    "random": _alone(RandomSampler),
+}
+"""Peers as their users run them."""
+
+WITH_OURS: dict[str, MakeSearcher] = {
+    "TPE, multivariate, with ours": Composition(_multivariate_tpe),
+    "NSGA-II, with ours": Composition(lambda seed: NSGAIISampler(seed=seed)),
+    "random, with ours": Composition(RandomSampler),
+}
+"""Peers with the deployments and the halving of simstead. The last is also simstead without its way
+of asking for networks."""
+
+ABLATIONS: dict[str, MakeSearcher] = {
+    "simstead, one deployment": Composition(deployments=False),
+    "simstead, no halving": Composition(halving=False),
+    "simstead, none resumed": Composition(resumption=False),
+}
+"""Simstead without one of its parts."""
+
+SEARCHERS: dict[str, MakeSearcher] = {
+    SIMSTEAD_NAME: Composition(),
+    **AS_USERS_RUN_THEM,
+    **WITH_OURS,
+    **ABLATIONS,
 }
 
-COLOURS = dict(zip(SEARCHERS, ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98"), strict=True))
+COLOURS = dict(zip(SEARCHERS, qualitative.Dark24, strict=False))
 """Colour of each searcher in plots."""

@@ -236,6 +236,20 @@ class TabularBenchmark:
         rows = json.loads(gzip.decompress(TABLE.read_bytes()))
         return cls(dict(map(_training, rows)))
 
+    @property
+    def restrictions(self) -> Restrictions:
+        """The restrictions of the problem's space."""
+        return table_restrictions()
+
+    @property
+    def trials(self) -> list[tuple[TrainingResult, DeploymentResult]]:
+        """All candidates."""
+        return [
+            (trained, deployed)
+            for trained in self.trainings.values()
+            for deployed in trained.deployed.values()
+        ]
+
     def trained(self, candidate: Candidate) -> TrainingResult:
         """Return the training of a candidate."""
         return self.trainings[training_key(candidate)]
