@@ -33,16 +33,16 @@ REFERENCE_POINT_MARGIN = 0.5
 objective than all before is useful if it is better in the other; a failure is not."""
 
 
-def best_configuration(
+def best_configurations(
     proposals: Sequence[Configuration],
     observations: Observations,
     history: History,
     rng: np.random.Generator,
     std_factor: float = STD_FACTOR,
-) -> Configuration | None:
-    """Return the proposal or stopped training with the largest gain in hypervolume.
+) -> list[Configuration]:
+    """Return the proposals and stopped trainings with a gain in hypervolume, the largest first.
 
-    Returns None where no gain is positive. Points that miss a goal of the problem add nothing.
+    Points that miss a goal of the problem add nothing.
 
     Args:
         proposals: The networks to choose from.
@@ -56,7 +56,7 @@ def best_configuration(
     proposals = select_trainable(proposals, observations, history)
     proposals += _deployable(stopped, history, runtimes)
     if not proposals or not history.points:
-        return None
+        return []
     networks = [*proposals, *observations.pending]
     log_errors = sample_log_errors(networks, observations, rng, std_factor)
     log_times = sample_log_times(networks, observations, rng, std_factor)
@@ -75,8 +75,8 @@ def best_configuration(
         else hypervolume([*front, point], reference_point) - volume
         for point in samples.tolist()
     ]
-    best = int(np.argmax(gains))
-    return proposals[best] if gains[best] > 0.0 else None
+    order = np.argsort(-np.array(gains), kind="stable")
+    return [proposals[index] for index in order if gains[index] > 0.0]
 
 
 def select_trainable(

@@ -172,6 +172,40 @@ class RandomChooser:
         return value
 
 
+@dataclass
+class MutationChooser(RandomChooser):
+    """Chooses kept values where they are given and possible, and others at random.
+
+    Args:
+        rng: Generator of the values.
+        parameter_values: The values chosen so far.
+        kept: Values by parameter names; names that are never chosen are ignored.
+    """
+
+    kept: Mapping[str, ParameterValue] = field(default_factory=dict[str, ParameterValue])
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:
+        """Choose the kept option, or any."""
+        if name in self.kept and self.kept[name].value in options:
+            self.parameter_values[name] = self.kept[name]
+            return cast("Option", self.kept[name].value)
+        return super().categorical(name, options)
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Choose the kept integer, or any in [low, high]."""
+        if name in self.kept:
+            self.parameter_values[name] = self.kept[name]
+            return cast("int", self.kept[name].value)
+        return super().integer(name, low, high, step=step)
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Choose the kept number, or any in [low, high]."""
+        if name in self.kept:
+            self.parameter_values[name] = self.kept[name]
+            return cast("float", self.kept[name].value)
+        return super().real(name, low, high, log=log)
+
+
 def normalised_value(value: float, low: float, high: float, *, log: bool = False) -> float:
     """Return the position of a number in its range, from -1 to 1.
 

@@ -27,7 +27,10 @@ class DesignMatrix:
     """
 
     def __init__(self, observations: Sequence[Features]) -> None:
-        self.names = list(dict.fromkeys(name for features in observations for name in features))
+        names: dict[Hashable, float] = {}
+        for features in observations:
+            names.update(features)
+        self.names = list(names)
         self._columns = {name: column for column, name in enumerate(self.names)}
 
     def rows(self, observations: Sequence[Features]) -> Array:

@@ -4,20 +4,31 @@ Where neither suggests a new network that is worth training, networks are sample
 standard deviations before one is trained that was trained already.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from search.run.spec import Spec
-from search.sampling.acquisition import STD_FACTOR, best_configuration, select_trainable
-from search.sampling.choices import IndependentSampler, PartialFixedChooser, RandomChooser
+from search.sampling.acquisition import STD_FACTOR, best_configurations, select_trainable
+from search.sampling.choices import (
+    IndependentSampler,
+    MutationChooser,
+    PartialFixedChooser,
+    RandomChooser,
+)
 from search.sampling.configuration import Configuration
 from search.sampling.history import History, Observations
 from spaces.space import Space
 
-PROPOSAL_COUNT = 128
-"""Random proposals for each suggestion."""
+PROPOSAL_COUNT, MUTATION_COUNT = 128, 64
+"""Random proposals for each suggestion, and proposals near the front or near the best ones."""
+
+REFINEMENTS, PARENT_COUNT = 2, 8
+"""How often the best proposals are refined, and how many of them."""
+
+MUTATED_SHARES = (0.1, 0.3)
+"""Expected shares of the parameters that are changed in a proposal near the front."""
 
 LARGER_STD_FACTORS = (1.0, 3.0, 10.0)
 """Factors of the posterior's standard deviations, tried in turn where nothing else is left."""
@@ -29,10 +40,12 @@ class NetworkSuggestion(NamedTuple):
     Args:
         parameters: All its parameters, including those of its deployment.
         resumes: The trial whose stopped training is resumed, if any.
+        source: What suggested it: the acquisition or TPE.
     """
 
     parameters: Mapping[str, object]
     resumes: int | None = None
+    source: str = "tpe"
 
 
 class NetworkSuggester(NamedTuple):
@@ -53,9 +66,10 @@ class NetworkSuggester(NamedTuple):
     def suggest_by_acquisition(
         self, rng: np.random.Generator, std_factor: float = STD_FACTOR
     ) -> NetworkSuggestion | None:
-        """Return the random proposal or stopped training with the largest gain in hypervolume.
+        """Return the proposal or stopped training with the largest gain in hypervolume.
 
-        Returns None where no gain is positive.
+        Proposals are random, or networks on the front of which some parameters are changed; the
+        best of them are changed again. Returns None where no gain is positive.
 
         Args:
             rng: Generator of the proposals and of the model's sample.
@@ -63,17 +77,44 @@ class NetworkSuggester(NamedTuple):
         """
         if not self.history.points:  # no proposal would be chosen
             return None
-        proposals: list[Configuration] = []
-        for _ in range(PROPOSAL_COUNT):
-            chooser = RandomChooser(rng)
-            self.space.choose_candidate(self.spec.size, chooser, self.spec.seed)
-            combination = self.space.combination_space.combination(_values(chooser))
-            proposals.append(Configuration(chooser.parameter_values, combination))
-        best = best_configuration(proposals, self.observations, self.history, rng, std_factor)
-        if best is None:
+        proposals = [self._proposal(RandomChooser(rng)) for _ in range(PROPOSAL_COUNT)]
+        proposals += self._mutations(self._front_configurations(), rng)
+        known = self.observations, self.history
+        ranked = best_configurations(proposals, *known, rng, std_factor)
+        for _ in range(REFINEMENTS if ranked else 0):
+            parents = ranked[:PARENT_COUNT]
+            proposals = [*parents, *self._mutations(parents, rng)]
+            ranked = best_configurations(proposals, *known, rng, std_factor) or ranked
+        if not ranked:
             return None
-        stopped = self.observations.resumable_trainings().get(best.network_key)
-        return NetworkSuggestion(_values(best), stopped and stopped.number)
+        stopped = self.observations.resumable_trainings().get(ranked[0].network_key)
+        return NetworkSuggestion(_values(ranked[0]), stopped and stopped.number, "acquisition")
+
+    def _proposal(self, chooser: RandomChooser) -> Configuration:
+        self.space.choose_candidate(self.spec.size, chooser, self.spec.seed)
+        combination = self.space.combination_space.combination(_values(chooser))
+        return Configuration(chooser.parameter_values, combination)
+
+    def _front_configurations(self) -> list[Configuration]:
+        """Return the configurations of the networks on the front."""
+        front = self.history.front_networks
+        return [
+            configuration
+            for configuration, record in self.observations.finished
+            if record.number in front and configuration.parameter_values
+        ]
+
+    def _mutations(
+        self, parents: Sequence[Configuration], rng: np.random.Generator
+    ) -> list[Configuration]:
+        """Return copies of parents of which some parameters are changed; none without parents."""
+        mutations: list[Configuration] = []
+        for _ in range(MUTATION_COUNT if parents else 0):
+            parent = parents[int(rng.integers(len(parents)))].parameter_values
+            share = MUTATED_SHARES[int(rng.integers(len(MUTATED_SHARES)))]
+            kept = {name: value for name, value in parent.items() if rng.random() >= share}
+            mutations.append(self._proposal(MutationChooser(rng, kept=kept)))
+        return mutations
 
     def suggest_by_tpe(
         self, samplers: Iterable[IndependentSampler], rng: np.random.Generator

@@ -54,6 +54,9 @@ SOURCE_TRIAL = "training"
 RESUMES = "goes on with"
 """User attribute of a trial: the number of the trial whose stopped training it resumes."""
 
+SUGGESTED_BY = "suggested by"
+"""User attribute of a new network: what suggested it, the acquisition or TPE."""
+
 DEPLOYMENT_STREAM, ACQUISITION_STREAM, TPE_STREAM = 1, 2, 3
 """Streams of random numbers beside that of candidates: deployments, proposals and TPE."""
 
@@ -303,7 +306,7 @@ class SearchStudy:
         return suggester.suggest_by_tpe((tpe_sampler(self._study, seed) for seed in seeds), rng)
 
     def _ask_network(
-        self, position: int, parameters: Mapping[str, object], attributes: Mapping[str, int]
+        self, position: int, parameters: Mapping[str, object], attributes: Mapping[str, int | str]
     ) -> tuple[int, Candidate]:
         """Open a trial of the candidate at a position, of which some parameters may be given."""
         warm_start = self._spec.warm_start
@@ -318,7 +321,8 @@ class SearchStudy:
         suggestion = None if parameters else self._suggestion(position, with_care=with_care)
         if suggestion:
             parameters = suggestion.parameters
-            attributes = {**attributes, **_resume_attribute(suggestion.resumes)}
+            resumed = _resume_attribute(suggestion.resumes)
+            attributes = {**attributes, **resumed, SUGGESTED_BY: suggestion.source}
         sampler = resolve_sampler(self._spec.sampler, self._n_trials, with_care=with_care)
         if parameters or sampler is SamplerName.RANDOM:
             return self._ask_fixed(parameters, self._seed(position), attributes, preferred)
@@ -342,7 +346,7 @@ class SearchStudy:
         self,
         parameters: Mapping[str, object],
         seed: int,
-        attributes: Mapping[str, int],
+        attributes: Mapping[str, int | str],
         preferred: Mapping[str, Scalar] = NO_PREFERENCE,
     ) -> tuple[int, Candidate]:
         """Open a trial with given, or else preferred parameters; others are sampled uniformly."""

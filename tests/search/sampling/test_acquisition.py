@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from search.run.records import NO_LIMITS, Limits, State
-from search.sampling.acquisition import best_configuration, select_trainable
-from search.sampling.choices import ParameterValue, RandomChooser, normalised_value
+from search.sampling.acquisition import STD_FACTOR, best_configurations, select_trainable
+from search.sampling.choices import MutationChooser, ParameterValue, RandomChooser, normalised_value
 from search.sampling.configuration import Configuration
 from search.sampling.effects_model import NOISE_STD, RUNG_NOISE_STD, sample_log_errors
 from search.sampling.history import FinishedTrial, History, Observations
@@ -81,6 +81,17 @@ EVERY = [
 
 BEST = min(EVERY, key=lambda each: (error_of(each), TIMES[each.combination.runtime]))
 WORST = max(EVERY, key=lambda each: (error_of(each), TIMES[each.combination.runtime]))
+
+
+def best_configuration(
+    proposals: Sequence[Configuration],
+    observations: Observations,
+    history: History,
+    rng: np.random.Generator,
+    std_factor: float = STD_FACTOR,
+) -> Configuration | None:
+    ranked = best_configurations(proposals, observations, history, rng, std_factor)
+    return next(iter(ranked), None)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -330,3 +341,34 @@ def test_the_posterior_is_that_of_the_formula() -> None:
         for i in range(2000)
     ]
     assert np.std(draws, axis=0) == pytest.approx([0.5, 2.0], rel=0.06)
+
+
+def test_a_mutation_keeps_what_is_kept_and_possible() -> None:
+    kept = {
+        "mlp.width": ParameterValue(64),
+        "mlp.activation": ParameterValue("sine"),
+        "mlp.depth": ParameterValue(3, 0.0),
+        "training.learning_rate": ParameterValue(1e-3, 0.0),
+        "gru.layers": ParameterValue(2),
+    }
+    chooser = MutationChooser(np.random.default_rng(0), kept=kept)
+    assert chooser.categorical("mlp.width", [16, 64]) == 64
+    assert chooser.categorical("mlp.activation", ["silu", "tanh"]) in {"silu", "tanh"}
+    assert chooser.integer("mlp.depth", 1, 5) == 3
+    assert chooser.real("training.learning_rate", 1e-4, 1e-2, log=True) == 1e-3
+    decay = chooser.real("training.weight_decay", 1e-6, 1e-2, log=True)
+    assert 1e-6 <= decay <= 1e-2
+    assert 0 <= chooser.integer("mlp.skips", 0, 1) <= 1
+    assert chooser.parameter_values.keys() & kept.keys() == kept.keys() - {"gru.layers"}
+    assert chooser.parameter_values["mlp.depth"] == kept["mlp.depth"]
+
+
+def test_networks_with_a_gain_are_ranked_by_it() -> None:
+    trials = [
+        tried(i, each) for i, each in enumerate(EVERY) if each.network_key != BEST.network_key
+    ]
+    ranked = best_configurations(
+        EVERY, Observations(trials), found(trials), np.random.default_rng(0), 0.0
+    )
+    assert ranked[0] == BEST
+    assert WORST not in ranked

@@ -19,7 +19,7 @@ from search.sampling.configuration import Configuration
 from search.sampling.initial_design import initial_design, initial_design_size
 from search.sampling.next_network import LARGER_STD_FACTORS
 from search.sampling.samplers import MAX_TPE_TRIALS, resolve_sampler, uses_acquisition
-from search.sampling.study import MAX_TPE_ATTEMPTS, SearchStudy
+from search.sampling.study import MAX_TPE_ATTEMPTS, SUGGESTED_BY, SearchStudy
 from spaces.candidate import Candidate, Precision, Pruning
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES, RUNTIMES
@@ -115,7 +115,7 @@ def test_tpe_suggests_again_where_its_network_is_not_worth_training(
         return proposals if len(asked) == 3 else []
 
     monkeypatch.setattr(next_network, "select_trainable", third_is)
-    monkeypatch.setattr(next_network, "best_configuration", lambda *_: None)
+    monkeypatch.setattr(next_network, "best_configurations", lambda *_: [])
     tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "initial_design_size": 4})
     study = SearchStudy(tmp_path / "journal", problem, tpe)
     candidates(study, problem, 4)
@@ -138,12 +138,13 @@ def test_where_tpe_has_nothing_new_what_is_new_is_tried(
 ) -> None:
     bold: list[float] = []
 
-    def bolder(proposals: Sequence[Configuration], *known: Any) -> Configuration | None:
+    def bolder(proposals: Sequence[Configuration], *known: Any) -> list[Configuration]:
         bold.append(known[-1])
-        return proposals[5] if len(bold) == 2 else None
+        return [proposals[5]] if len(bold) == 2 else []
 
     monkeypatch.setattr(next_network, "select_trainable", lambda *_: [])
-    monkeypatch.setattr(next_network, "best_configuration", bolder)
+    monkeypatch.setattr(next_network, "best_configurations", bolder)
+    monkeypatch.setattr(next_network, "REFINEMENTS", 0)
     tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "initial_design_size": 4})
     study = SearchStudy(tmp_path / "journal", problem, tpe)
     keys = candidates(study, problem, 4)
@@ -429,6 +430,7 @@ def test_a_stopped_network_is_suggested_again(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_network, "PROPOSAL_COUNT", 0)
+    monkeypatch.setattr(next_network, "MUTATION_COUNT", 0)
     asked = spec(problem, restrictions=trained_families(problem)).model_copy(
         update={"sampler": SamplerName.ADDITIVE, "initial_design_size": 4}
     )
@@ -441,6 +443,9 @@ def test_a_stopped_network_is_suggested_again(
     again, candidate = study.ask()
     assert candidate == stopped
     assert study.resumes(again) == number
+    assert (
+        stored_study(tmp_path / "journal").trials[again].user_attrs[SUGGESTED_BY] == "acquisition"
+    )
     assert study.position == 6, "it is a network more"
     later, other = study.ask()
     assert study.resumes(later) is None, "somebody is at it"
