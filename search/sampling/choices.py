@@ -193,14 +193,14 @@ class MutationChooser(RandomChooser):
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         """Choose the kept integer, or any in [low, high]."""
-        if name in self.kept:
+        if name in self.kept and _contains(IntDistribution(low, high), self.kept[name].value):
             self.parameter_values[name] = self.kept[name]
             return cast("int", self.kept[name].value)
         return super().integer(name, low, high, step=step)
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Choose the kept number, or any in [low, high]."""
-        if name in self.kept:
+        if name in self.kept and _contains(FloatDistribution(low, high), self.kept[name].value):
             self.parameter_values[name] = self.kept[name]
             return cast("float", self.kept[name].value)
         return super().real(name, low, high, log=log)

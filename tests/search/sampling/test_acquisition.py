@@ -348,6 +348,7 @@ def test_a_mutation_keeps_what_is_kept_and_possible() -> None:
         "mlp.width": ParameterValue(64),
         "mlp.activation": ParameterValue("sine"),
         "mlp.depth": ParameterValue(3, 0.0),
+        "mlp.rank": ParameterValue(9, 1.0),
         "training.learning_rate": ParameterValue(1e-3, 0.0),
         "gru.layers": ParameterValue(2),
     }
@@ -355,12 +356,14 @@ def test_a_mutation_keeps_what_is_kept_and_possible() -> None:
     assert chooser.categorical("mlp.width", [16, 64]) == 64
     assert chooser.categorical("mlp.activation", ["silu", "tanh"]) in {"silu", "tanh"}
     assert chooser.integer("mlp.depth", 1, 5) == 3
+    assert chooser.integer("mlp.rank", 1, 5) <= 5
     assert chooser.real("training.learning_rate", 1e-4, 1e-2, log=True) == 1e-3
     decay = chooser.real("training.weight_decay", 1e-6, 1e-2, log=True)
     assert 1e-6 <= decay <= 1e-2
     assert 0 <= chooser.integer("mlp.skips", 0, 1) <= 1
     assert chooser.parameter_values.keys() & kept.keys() == kept.keys() - {"gru.layers"}
     assert chooser.parameter_values["mlp.depth"] == kept["mlp.depth"]
+    assert chooser.parameter_values["mlp.rank"] != kept["mlp.rank"]
 
 
 def test_networks_with_a_gain_are_ranked_by_it() -> None:
