@@ -120,13 +120,8 @@ def summarise_replays(
         replays: Fake time and trace of every search on it.
         lengths: Lengths of searches.
     """
-    whole: dict[int, float] = {}
-    for seed in {task.seed for task in replays}:
-        table = read_table(name, 0)
-        found = [trace.points for task, (_, trace) in replays.items() if task.seed == seed]
-        points = table.points if isinstance(table, TabularBenchmark) else chain(*found)
-        whole[seed] = hypervolume(pareto_front(points), REFERENCE_POINT)
     facts: dict[str, dict[str, Any]] = {}
+    whole = _whole_areas(name, replays)
     for searcher in dict.fromkeys(task.searcher for task in replays):
         searches = {task.seed: each for task, each in replays.items() if task.searcher == searcher}
         curves = np.array(
@@ -147,21 +142,43 @@ def summarise_replays(
             CURVE: quartiles(curves),
         }
         if searcher != SIMSTEAD_NAME:
-            pairs = [
-                (ours[1], *other)
-                for (task, ours), (seed, other) in product(replays.items(), searches.items())
-                if task.searcher == SIMSTEAD_NAME and (task.seed == seed or not TABLES[name].varies)
-            ]
-            facts[searcher][TIME_SHARE] = {
-                str(length): quartiles(
-                    [
-                        ours.time_share_to_match(other, until_s * length / lengths[-1])
-                        for ours, until_s, other in pairs
-                    ]
-                )
-                for length in lengths
-            }
+            facts[searcher][TIME_SHARE] = _time_shares(name, replays, searcher, lengths)
     return facts
+
+
+def _whole_areas(name: str, replays: dict[Task, tuple[float, SearchTrace]]) -> dict[int, float]:
+    """Return the hypervolume of a whole table, or of all that was found in it, by seed."""
+    table = read_table(name, 0)
+    areas: dict[int, float] = {}
+    for seed in {task.seed for task in replays}:
+        found = [trace.points for task, (_, trace) in replays.items() if task.seed == seed]
+        points = table.points if isinstance(table, TabularBenchmark) else chain(*found)
+        areas[seed] = hypervolume(pareto_front(points), REFERENCE_POINT)
+    return areas
+
+
+def _time_shares(
+    name: str,
+    replays: dict[Task, tuple[float, SearchTrace]],
+    searcher: str,
+    lengths: Sequence[int],
+) -> dict[str, list[float]]:
+    """Return quartiles (3,) of the share of a searcher's time that simstead needs, by length."""
+    pairs = [
+        (ours, other, until_s)
+        for (task, (_, ours)), (peer, (until_s, other)) in product(replays.items(), repeat=2)
+        if task.searcher == SIMSTEAD_NAME and peer.searcher == searcher
+        if task.seed == peer.seed or not TABLES[name].varies
+    ]
+    return {
+        str(length): quartiles(
+            [
+                ours.time_share_to_match(other, until_s * length / lengths[-1])
+                for ours, other, until_s in pairs
+            ]
+        )
+        for length in lengths
+    }
 
 
 def print_figures(table: str, facts: dict[str, dict[str, Any]]) -> None:
