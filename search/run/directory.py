@@ -4,9 +4,9 @@ spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
 their means, and of networks distilled from them), simulations/ (further samples that the search
-bought), baselines.json (their times), heat.json (final evaluation), report.html, progress.json (of
-the latest phase), workers.json (how many are busy), nodes.json (of the cluster); while a search
-runs, driver.lock and driver.lease, and stop once a stop was requested.
+bought), baselines.json (times of the baselines), heat.json (final evaluation), report.html,
+progress.json (of the latest phase), workers.json (how many are busy), nodes.json (of the cluster);
+while a search runs, driver.lock and driver.lease, and stop once a stop was requested.
 """
 
 import errno

@@ -150,7 +150,7 @@ def corruptions(file: Path) -> Iterator[bytes]:
 
 
 def interrupt_training(context: SearchContext, *trial: Any) -> Iterator[RungReport | Record]:
-    """A life whose driver is killed once it is at a rung and what it learned is put aside."""
+    """A life whose driver is killed once it is at a rung and its checkpoint is written."""
     life = run_trial(context, *trial)
     yield next(life)
     yield next(life)
@@ -166,7 +166,7 @@ def test_a_damaged_training_is_not_resumed(  # noqa: PLR0917 - fixtures
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    ledger = account({"unfinished": "course put aside", "trained": "trained network"}[kind])
+    ledger = account({"unfinished": "checkpoint", "trained": "trained network"}[kind])
     ledger.fault += " damaged"
     monkeypatch.setattr(checkpointing, "CHECKPOINT_INTERVAL_S", 0.0)
     begun = run_search(real, tmp_path / "begun", run_trial, trials=1)
@@ -194,7 +194,7 @@ def test_a_damaged_training_is_not_resumed(  # noqa: PLR0917 - fixtures
 
 @pytest.fixture
 def whole(run_search: Drive, real: SearchContext, tmp_path: Path) -> RunDirectory:
-    """A run that was searched to its end, but for its final heat."""
+    """A run that was searched to its end, but for its final evaluation."""
     return run_search(real, tmp_path / "whole", run_trial, trials=1)
 
 
